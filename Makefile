@@ -95,7 +95,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz $(FUZZTIME)
 
 .PHONY: generate
-generate: ## Make anew what is generated: queries, the REST contract's types and client, the custom resource's code and manifests.
+generate: ## Regenerate code and manifests: queries, the REST contract's types and client, the custom resource's code and manifests.
 	hack/tool sqlc generate
 	hack/tool controller-gen object paths=./api/v1alpha1
 	hack/tool controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases

@@ -102,7 +102,7 @@ type ClientInterface interface {
 	//
 	// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 	// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-	// groups beyond `limit` are summed up in `rest`; days are always told in full.
+	// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 	//
 	// Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
 	GetCosts(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -159,10 +159,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api/admin/metrics/series (the `GetExecutionMetricsSeries` operationId).
 	GetExecutionMetricsSeries(ctx context.Context, params *GetExecutionMetricsSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListNames List the names that figures tell apart
+	// ListNames List the names with separate totals
 	//
-	// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-	// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+	// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+	// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 	//
 	// Corresponds with GET /api/admin/names (the `ListNames` operationId).
 	ListNames(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -202,11 +202,12 @@ type ClientInterface interface {
 
 	// EraseUser Erase a user
 	//
-	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-	// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-	// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-	// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-	// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+	// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+	// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+	// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+	// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+	// already: repeat it.
 	//
 	// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
 	EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -260,14 +261,14 @@ type ClientInterface interface {
 
 	// ProcessStreamWithBody Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes any type of body and a specified content type.
@@ -277,14 +278,14 @@ type ClientInterface interface {
 
 	// ProcessStream Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes a body of the `application/json` content type.
@@ -317,9 +318,9 @@ type ClientInterface interface {
 	// CreateDeploymentsWithBody Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -329,9 +330,9 @@ type ClientInterface interface {
 	// CreateDeployments Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -340,19 +341,19 @@ type ClientInterface interface {
 
 	// PollPendingDeployments Poll for work
 	//
-	// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-	// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-	// running is not listed. Send the last answer's
-	// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-	// when to come again; the server has already added the jitter. An agent that asks for another's work is
-	// answered 403; only the administrator can learn that an agent does not exist (404).
+	// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+	// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+	// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+	// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+	// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+	// does not exist (404).
 	//
 	// Corresponds with GET /api/deployments/pending/{agent_id} (the `PollPendingDeployments` operationId).
 	PollPendingDeployments(ctx context.Context, agentID AgentID, params *PollPendingDeploymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDeployment Get a deployment
 	//
-	// The deployment with its spec and what became of each attempt.
+	// The deployment with its spec and the outcome of each attempt.
 	//
 	// Corresponds with GET /api/deployments/{deployment_id} (the `GetDeployment` operationId).
 	GetDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -360,7 +361,7 @@ type ClientInterface interface {
 	// CancelDeployment Cancel a deployment
 	//
 	// Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-	// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+	// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 	//
 	// Corresponds with POST /api/deployments/{deployment_id}/cancel (the `CancelDeployment` operationId).
 	CancelDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -376,8 +377,8 @@ type ClientInterface interface {
 	// AppendDeploymentLogWithBody Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -387,8 +388,8 @@ type ClientInterface interface {
 	// AppendDeploymentLogWithTextBody Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes a body of the `text/plain` content type.
 	//
@@ -399,8 +400,8 @@ type ClientInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes any type of body and a specified content type.
@@ -412,8 +413,8 @@ type ClientInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes a body of the `application/json` content type.
@@ -432,23 +433,22 @@ type ClientInterface interface {
 
 	// RecordExecutionsWithBody Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -457,23 +457,22 @@ type ClientInterface interface {
 
 	// RecordExecutions Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -483,7 +482,7 @@ type ClientInterface interface {
 	// GetHealth How this replica is
 	//
 	// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-	// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+	// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 	//
 	// Corresponds with GET /api/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -491,7 +490,7 @@ type ClientInterface interface {
 	// GetMetrics Traffic of all endpoints
 	//
 	// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-	// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Corresponds with GET /api/metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, params *GetMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -500,7 +499,7 @@ type ClientInterface interface {
 	//
 	// Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 	// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-	// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 	GetPendingDeploymentsMetrics(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -517,7 +516,7 @@ type ClientInterface interface {
 	// ListReports List reports
 	//
 	// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-	// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+	// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 	//
 	// Corresponds with GET /api/reports (the `ListReports` operationId).
 	ListReports(ctx context.Context, params *ListReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -527,7 +526,7 @@ type ClientInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -541,7 +540,7 @@ type ClientInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -552,7 +551,7 @@ type ClientInterface interface {
 
 	// GetReport Get a report
 	//
-	// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+	// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 	// `monitoringreports/run`.
 	//
 	// Corresponds with GET /api/reports/{report_id} (the `GetReport` operationId).
@@ -565,8 +564,8 @@ type ClientInterface interface {
 
 	// GetReadyz Whether to send requests here
 	//
-	// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-	// memory. 503 before that and while the replica is shutting down.
+	// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+	// are then served from memory. 503 before that and while the replica is shutting down.
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -594,7 +593,7 @@ func (c *Client) GetAdoption(ctx context.Context, params *GetAdoptionParams, req
 //
 // Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 // without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-// groups beyond `limit` are summed up in `rest`; days are always told in full.
+// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 //
 // Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
 func (c *Client) GetCosts(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -711,10 +710,10 @@ func (c *Client) GetExecutionMetricsSeries(ctx context.Context, params *GetExecu
 	return c.Client.Do(req)
 }
 
-// ListNames List the names that figures tell apart
+// ListNames List the names with separate totals
 //
-// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 //
 // Corresponds with GET /api/admin/names (the `ListNames` operationId).
 func (c *Client) ListNames(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -804,11 +803,12 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 
 // EraseUser Erase a user
 //
-// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+// already: repeat it.
 //
 // Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
 func (c *Client) EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -932,14 +932,14 @@ func (c *Client) RotateAgentToken(ctx context.Context, agentID AgentID, reqEdito
 
 // ProcessStreamWithBody Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes any type of body and a specified content type.
@@ -959,14 +959,14 @@ func (c *Client) ProcessStreamWithBody(ctx context.Context, contentType string, 
 
 // ProcessStream Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes a body of the `application/json` content type.
@@ -1039,9 +1039,9 @@ func (c *Client) ListDeployments(ctx context.Context, params *ListDeploymentsPar
 // CreateDeploymentsWithBody Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1061,9 +1061,9 @@ func (c *Client) CreateDeploymentsWithBody(ctx context.Context, params *CreateDe
 // CreateDeployments Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1082,12 +1082,12 @@ func (c *Client) CreateDeployments(ctx context.Context, params *CreateDeployment
 
 // PollPendingDeployments Poll for work
 //
-// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-// running is not listed. Send the last answer's
-// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-// when to come again; the server has already added the jitter. An agent that asks for another's work is
-// answered 403; only the administrator can learn that an agent does not exist (404).
+// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+// does not exist (404).
 //
 // Corresponds with GET /api/deployments/pending/{agent_id} (the `PollPendingDeployments` operationId).
 func (c *Client) PollPendingDeployments(ctx context.Context, agentID AgentID, params *PollPendingDeploymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1104,7 +1104,7 @@ func (c *Client) PollPendingDeployments(ctx context.Context, agentID AgentID, pa
 
 // GetDeployment Get a deployment
 //
-// The deployment with its spec and what became of each attempt.
+// The deployment with its spec and the outcome of each attempt.
 //
 // Corresponds with GET /api/deployments/{deployment_id} (the `GetDeployment` operationId).
 func (c *Client) GetDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1122,7 +1122,7 @@ func (c *Client) GetDeployment(ctx context.Context, deploymentID DeploymentID, r
 // CancelDeployment Cancel a deployment
 //
 // Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 //
 // Corresponds with POST /api/deployments/{deployment_id}/cancel (the `CancelDeployment` operationId).
 func (c *Client) CancelDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1158,8 +1158,8 @@ func (c *Client) ReadDeploymentLog(ctx context.Context, deploymentID DeploymentI
 // AppendDeploymentLogWithBody Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1179,8 +1179,8 @@ func (c *Client) AppendDeploymentLogWithBody(ctx context.Context, deploymentID D
 // AppendDeploymentLogWithTextBody Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes a body of the `text/plain` content type.
 //
@@ -1201,8 +1201,8 @@ func (c *Client) AppendDeploymentLogWithTextBody(ctx context.Context, deployment
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes any type of body and a specified content type.
@@ -1224,8 +1224,8 @@ func (c *Client) ReportDeploymentStatusWithBody(ctx context.Context, deploymentI
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes a body of the `application/json` content type.
@@ -1264,23 +1264,22 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 
 // RecordExecutionsWithBody Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1299,23 +1298,22 @@ func (c *Client) RecordExecutionsWithBody(ctx context.Context, contentType strin
 
 // RecordExecutions Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1335,7 +1333,7 @@ func (c *Client) RecordExecutions(ctx context.Context, body RecordExecutionsJSON
 // GetHealth How this replica is
 //
 // `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 //
 // Corresponds with GET /api/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1353,7 +1351,7 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 // GetMetrics Traffic of all endpoints
 //
 // Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Corresponds with GET /api/metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, params *GetMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1372,7 +1370,7 @@ func (c *Client) GetMetrics(ctx context.Context, params *GetMetricsParams, reqEd
 //
 // Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 // which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 func (c *Client) GetPendingDeploymentsMetrics(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1409,7 +1407,7 @@ func (c *Client) GetMetricsSeries(ctx context.Context, params *GetMetricsSeriesP
 // ListReports List reports
 //
 // Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 //
 // Corresponds with GET /api/reports (the `ListReports` operationId).
 func (c *Client) ListReports(ctx context.Context, params *ListReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1429,7 +1427,7 @@ func (c *Client) ListReports(ctx context.Context, params *ListReportsParams, req
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -1453,7 +1451,7 @@ func (c *Client) CreateReportWithBody(ctx context.Context, contentType string, b
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -1474,7 +1472,7 @@ func (c *Client) CreateReport(ctx context.Context, body CreateReportJSONRequestB
 
 // GetReport Get a report
 //
-// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 // `monitoringreports/run`.
 //
 // Corresponds with GET /api/reports/{report_id} (the `GetReport` operationId).
@@ -1507,8 +1505,8 @@ func (c *Client) GetLivez(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // GetReadyz Whether to send requests here
 //
-// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-// memory. 503 before that and while the replica is shutting down.
+// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+// are then served from memory. 503 before that and while the replica is shutting down.
 //
 // Corresponds with GET /readyz (the `GetReadyz` operationId).
 func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4105,7 +4103,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 	// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-	// groups beyond `limit` are summed up in `rest`; days are always told in full.
+	// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4174,10 +4172,10 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/admin/metrics/series (the `GetExecutionMetricsSeries` operationId).
 	GetExecutionMetricsSeriesWithResponse(ctx context.Context, params *GetExecutionMetricsSeriesParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsSeriesResponse, error)
 
-	// ListNamesWithResponse List the names that figures tell apart
+	// ListNamesWithResponse List the names with separate totals
 	//
-	// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-	// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+	// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+	// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4227,11 +4225,12 @@ type ClientWithResponsesInterface interface {
 
 	// EraseUserWithResponse Erase a user
 	//
-	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-	// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-	// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-	// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-	// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+	// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+	// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+	// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+	// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+	// already: repeat it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4295,14 +4294,14 @@ type ClientWithResponsesInterface interface {
 
 	// ProcessStreamWithBodyWithResponse Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -4312,14 +4311,14 @@ type ClientWithResponsesInterface interface {
 
 	// ProcessStreamWithResponse Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -4358,9 +4357,9 @@ type ClientWithResponsesInterface interface {
 	// CreateDeploymentsWithBodyWithResponse Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4370,9 +4369,9 @@ type ClientWithResponsesInterface interface {
 	// CreateDeploymentsWithResponse Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4381,12 +4380,12 @@ type ClientWithResponsesInterface interface {
 
 	// PollPendingDeploymentsWithResponse Poll for work
 	//
-	// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-	// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-	// running is not listed. Send the last answer's
-	// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-	// when to come again; the server has already added the jitter. An agent that asks for another's work is
-	// answered 403; only the administrator can learn that an agent does not exist (404).
+	// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+	// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+	// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+	// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+	// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+	// does not exist (404).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4395,7 +4394,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetDeploymentWithResponse Get a deployment
 	//
-	// The deployment with its spec and what became of each attempt.
+	// The deployment with its spec and the outcome of each attempt.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4405,7 +4404,7 @@ type ClientWithResponsesInterface interface {
 	// CancelDeploymentWithResponse Cancel a deployment
 	//
 	// Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-	// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+	// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4425,8 +4424,8 @@ type ClientWithResponsesInterface interface {
 	// AppendDeploymentLogWithBodyWithResponse Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4436,8 +4435,8 @@ type ClientWithResponsesInterface interface {
 	// AppendDeploymentLogWithTextBodyWithResponse Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4448,8 +4447,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -4461,8 +4460,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -4483,23 +4482,22 @@ type ClientWithResponsesInterface interface {
 
 	// RecordExecutionsWithBodyWithResponse Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4508,23 +4506,22 @@ type ClientWithResponsesInterface interface {
 
 	// RecordExecutionsWithResponse Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4534,7 +4531,7 @@ type ClientWithResponsesInterface interface {
 	// GetHealthWithResponse How this replica is
 	//
 	// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-	// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+	// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4544,7 +4541,7 @@ type ClientWithResponsesInterface interface {
 	// GetMetricsWithResponse Traffic of all endpoints
 	//
 	// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-	// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4555,7 +4552,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 	// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-	// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4576,7 +4573,7 @@ type ClientWithResponsesInterface interface {
 	// ListReportsWithResponse List reports
 	//
 	// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-	// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+	// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4588,7 +4585,7 @@ type ClientWithResponsesInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -4602,7 +4599,7 @@ type ClientWithResponsesInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -4613,7 +4610,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReportWithResponse Get a report
 	//
-	// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+	// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 	// `monitoringreports/run`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4630,8 +4627,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyzWithResponse Whether to send requests here
 	//
-	// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-	// memory. 503 before that and while the replica is shutting down.
+	// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+	// are then served from memory. 503 before that and while the replica is shutting down.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8276,7 +8273,7 @@ func (c *ClientWithResponses) GetAdoptionWithResponse(ctx context.Context, param
 //
 // Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 // without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-// groups beyond `limit` are summed up in `rest`; days are always told in full.
+// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8381,10 +8378,10 @@ func (c *ClientWithResponses) GetExecutionMetricsSeriesWithResponse(ctx context.
 	return ParseGetExecutionMetricsSeriesResponse(rsp)
 }
 
-// ListNamesWithResponse List the names that figures tell apart
+// ListNamesWithResponse List the names with separate totals
 //
-// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8464,11 +8461,12 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 
 // EraseUserWithResponse Erase a user
 //
-// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+// already: repeat it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8574,14 +8572,14 @@ func (c *ClientWithResponses) RotateAgentTokenWithResponse(ctx context.Context, 
 
 // ProcessStreamWithBodyWithResponse Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8597,14 +8595,14 @@ func (c *ClientWithResponses) ProcessStreamWithBodyWithResponse(ctx context.Cont
 
 // ProcessStreamWithResponse Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -8667,9 +8665,9 @@ func (c *ClientWithResponses) ListDeploymentsWithResponse(ctx context.Context, p
 // CreateDeploymentsWithBodyWithResponse Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8685,9 +8683,9 @@ func (c *ClientWithResponses) CreateDeploymentsWithBodyWithResponse(ctx context.
 // CreateDeploymentsWithResponse Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8702,12 +8700,12 @@ func (c *ClientWithResponses) CreateDeploymentsWithResponse(ctx context.Context,
 
 // PollPendingDeploymentsWithResponse Poll for work
 //
-// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-// running is not listed. Send the last answer's
-// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-// when to come again; the server has already added the jitter. An agent that asks for another's work is
-// answered 403; only the administrator can learn that an agent does not exist (404).
+// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+// does not exist (404).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8722,7 +8720,7 @@ func (c *ClientWithResponses) PollPendingDeploymentsWithResponse(ctx context.Con
 
 // GetDeploymentWithResponse Get a deployment
 //
-// The deployment with its spec and what became of each attempt.
+// The deployment with its spec and the outcome of each attempt.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8738,7 +8736,7 @@ func (c *ClientWithResponses) GetDeploymentWithResponse(ctx context.Context, dep
 // CancelDeploymentWithResponse Cancel a deployment
 //
 // Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8770,8 +8768,8 @@ func (c *ClientWithResponses) ReadDeploymentLogWithResponse(ctx context.Context,
 // AppendDeploymentLogWithBodyWithResponse Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8787,8 +8785,8 @@ func (c *ClientWithResponses) AppendDeploymentLogWithBodyWithResponse(ctx contex
 // AppendDeploymentLogWithTextBodyWithResponse Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8805,8 +8803,8 @@ func (c *ClientWithResponses) AppendDeploymentLogWithTextBodyWithResponse(ctx co
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -8824,8 +8822,8 @@ func (c *ClientWithResponses) ReportDeploymentStatusWithBodyWithResponse(ctx con
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -8858,23 +8856,22 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 
 // RecordExecutionsWithBodyWithResponse Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8889,23 +8886,22 @@ func (c *ClientWithResponses) RecordExecutionsWithBodyWithResponse(ctx context.C
 
 // RecordExecutionsWithResponse Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -8921,7 +8917,7 @@ func (c *ClientWithResponses) RecordExecutionsWithResponse(ctx context.Context, 
 // GetHealthWithResponse How this replica is
 //
 // `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8937,7 +8933,7 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 // GetMetricsWithResponse Traffic of all endpoints
 //
 // Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8954,7 +8950,7 @@ func (c *ClientWithResponses) GetMetricsWithResponse(ctx context.Context, params
 //
 // Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 // which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8987,7 +8983,7 @@ func (c *ClientWithResponses) GetMetricsSeriesWithResponse(ctx context.Context, 
 // ListReportsWithResponse List reports
 //
 // Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9005,7 +9001,7 @@ func (c *ClientWithResponses) ListReportsWithResponse(ctx context.Context, param
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -9025,7 +9021,7 @@ func (c *ClientWithResponses) CreateReportWithBodyWithResponse(ctx context.Conte
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -9042,7 +9038,7 @@ func (c *ClientWithResponses) CreateReportWithResponse(ctx context.Context, body
 
 // GetReportWithResponse Get a report
 //
-// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 // `monitoringreports/run`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -9071,8 +9067,8 @@ func (c *ClientWithResponses) GetLivezWithResponse(ctx context.Context, reqEdito
 
 // GetReadyzWithResponse Whether to send requests here
 //
-// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-// memory. 503 before that and while the replica is shutting down.
+// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+// are then served from memory. 503 before that and while the replica is shutting down.
 //
 // Returns a wrapper object for the known response body format(s).
 //

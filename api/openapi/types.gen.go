@@ -560,7 +560,7 @@ type AdoptionWeek struct {
 
 // Agent Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"last_seen_at":"2026-01-15T09:30:00Z","name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"online","version":"1.4.2"}
 type Agent struct {
-	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Left out when an administrator did.
+	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Absent if an administrator did.
 	EnrolledBy string `json:"enrolled_by,omitempty,omitzero"`
 
 	// ID An agent's identifier.
@@ -573,7 +573,7 @@ type Agent struct {
 	// Example: {"region":"eu","tier":"edge"}
 	Labels Labels `json:"labels"`
 
-	// LastSeenAt When it last polled. Left out when it never did.
+	// LastSeenAt When it last polled. Absent if it never did.
 	LastSeenAt time.Time `json:"last_seen_at,omitempty,omitzero"`
 
 	// Name For people to read.
@@ -585,7 +585,7 @@ type Agent struct {
 	// RegisteredAt When it was enrolled.
 	RegisteredAt time.Time `json:"registered_at"`
 
-	// State `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
+	// State `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 	State AgentState `json:"state"`
 
 	// Version The version of the agent's program as it said when it enrolled.
@@ -601,14 +601,14 @@ type AgentID = string
 type AgentList struct {
 	Agents []Agent `json:"agents"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // AgentOptions Handed on to the agent; any JSON object of at most 64 KiB.
 type AgentOptions = json.RawMessage
 
-// AgentState `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
+// AgentState `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 type AgentState string
 
 // AppliedPrice What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
@@ -630,24 +630,24 @@ type AppliedPrice struct {
 // CostGroupBy defines model for CostGroupBy.
 type CostGroupBy string
 
-// CostObjective What AI agents' executions cost is below the limit: on the dearest UTC day, or in the whole window. Tokens without
-// a price are told in the result's detail, and are in no cost.
+// CostObjective The cost of AI agents' executions is below the limit: on the most expensive UTC day, or in the whole window. Tokens
+// without a price are shown in the result's detail, and are in no cost.
 type CostObjective struct {
 	// MaxUSD Example: 50
 	MaxUSD string `json:"maxUSD"`
 
-	// Period `Day` when left out.
+	// Period `Day` if omitted.
 	Period CostObjectivePeriod `json:"period,omitempty,omitzero"`
 }
 
-// CostObjectivePeriod `Day` when left out.
+// CostObjectivePeriod `Day` if omitted.
 type CostObjectivePeriod string
 
 // Costs defines model for Costs.
 type Costs struct {
 	GroupBy CostGroupBy `json:"group_by"`
 
-	// Groups Days in their order, those on which there was nothing too; others the dearest first.
+	// Groups Days in order, including days without executions; other groups by cost, highest first.
 	Groups   []SpendOf       `json:"groups"`
 	Rest     Spend           `json:"rest,omitempty,omitzero"`
 	TimeZone string          `json:"time_zone"`
@@ -691,7 +691,7 @@ type CreateDeploymentsRequest struct {
 
 // CreateReportRequest Example: {"hours":24,"name":"daily","objectives":[{"latency":{"method":"GET","quantile":"0.95","route":"/api/deployments/pending/{agent_id}","threshold":"200ms"},"name":"pending-p95"},{"errorRate":{"max":"0.01"},"name":"errors"}],"sections":["summary","pendingDeployments"]}
 type CreateReportRequest struct {
-	// CompareWith Whether the window of the same length right before stands beside it.
+	// CompareWith Whether to compare with the window of the same length right before.
 	CompareWith CreateReportRequestCompareWith `json:"compare_with,omitempty,omitzero"`
 
 	// From Where the window begins; `to` is needed with it.
@@ -700,24 +700,24 @@ type CreateReportRequest struct {
 	// Hours The window is the last so many hours. Not with `from` and `to`.
 	Hours *int32 `json:"hours,omitempty"`
 
-	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted; when
-	// left out none are before their time.
+	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted. If
+	// omitted, reports are deleted only when their retention ends.
 	Keep int32 `json:"keep,omitempty,omitzero"`
 
 	// Name For people to read.
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Objectives What to judge by; the defaults when left out.
+	// Objectives What to judge by; the defaults if omitted.
 	Objectives []Objective `json:"objectives,omitempty,omitzero"`
 
-	// Sections Which sections to make; all when left out.
+	// Sections Which sections to make; all if omitted.
 	Sections []Section `json:"sections,omitempty,omitzero"`
 
 	// To Where the window ends.
 	To time.Time `json:"to,omitempty,omitzero"`
 }
 
-// CreateReportRequestCompareWith Whether the window of the same length right before stands beside it.
+// CreateReportRequestCompareWith Whether to compare with the window of the same length right before.
 type CreateReportRequestCompareWith string
 
 // CreatedDeployments defines model for CreatedDeployments.
@@ -755,7 +755,7 @@ type Deployment struct {
 	// Attempt The attempt that runs, ran last or is due next.
 	Attempt int32 `json:"attempt"`
 
-	// Attempts What became of each attempt, oldest first. Only where one deployment is asked for.
+	// Attempts The outcome of each attempt, oldest first. Only when one deployment is requested.
 	Attempts []DeploymentAttempt `json:"attempts,omitempty,omitzero"`
 
 	// AvailableAt From when it is offered to its agent; later than now while a retry backs off.
@@ -775,7 +775,7 @@ type Deployment struct {
 	// Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
 	ID ID `json:"id"`
 
-	// LeaseExpiresAt When the running attempt is given up unless it is renewed.
+	// LeaseExpiresAt When the running attempt ends unless its lease is renewed.
 	LeaseExpiresAt time.Time `json:"lease_expires_at,omitempty,omitzero"`
 
 	// LeaseSeconds How long a claim or renewal holds, in seconds. Agents renew at a third of it.
@@ -839,7 +839,7 @@ type DeploymentGroup struct {
 type DeploymentList struct {
 	Deployments []Deployment `json:"deployments"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -869,18 +869,18 @@ type DeploymentStatus string
 
 // EndpointTraffic defines model for EndpointTraffic.
 type EndpointTraffic struct {
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -924,7 +924,7 @@ type EnrollAgentRequest struct {
 //
 // Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"offline","token":"wba_EXAMPLE-NOT-A-TOKEN"}
 type EnrolledAgent struct {
-	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Left out when an administrator did.
+	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Absent if an administrator did.
 	EnrolledBy string `json:"enrolled_by,omitempty,omitzero"`
 
 	// ID An agent's identifier.
@@ -937,7 +937,7 @@ type EnrolledAgent struct {
 	// Example: {"region":"eu","tier":"edge"}
 	Labels Labels `json:"labels"`
 
-	// LastSeenAt When it last polled. Left out when it never did.
+	// LastSeenAt When it last polled. Absent if it never did.
 	LastSeenAt time.Time `json:"last_seen_at,omitempty,omitzero"`
 
 	// Name For people to read.
@@ -949,7 +949,7 @@ type EnrolledAgent struct {
 	// RegisteredAt When it was enrolled.
 	RegisteredAt time.Time `json:"registered_at"`
 
-	// State `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
+	// State `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 	State AgentState `json:"state"`
 
 	// Token The agent's token. It is shown this once.
@@ -977,16 +977,16 @@ type ErasedUser struct {
 	Deleted ErasedRows `json:"deleted"`
 }
 
-// ErrorRateObjective The share of 5xx in all answers is below the limit.
+// ErrorRateObjective The share of 5xx in all responses is below the limit.
 type ErrorRateObjective struct {
 	// Max Example: 0.95
 	Max string `json:"max"`
 
-	// Route All routes together when left out.
+	// Route All routes together if omitted.
 	Route string `json:"route,omitempty,omitzero"`
 }
 
-// ErrorsByStatus Answers with 4xx and 5xx, by status.
+// ErrorsByStatus Responses with 4xx and 5xx, by status.
 //
 // Example: {"404":3,"503":1}
 type ErrorsByStatus map[string]int64
@@ -1027,13 +1027,13 @@ type EventList struct {
 	Status string  `json:"status"`
 	Events []Event `json:"events"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
 //
-// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no answer in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
+// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no response in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
 type Execution struct {
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
 	//
@@ -1062,7 +1062,7 @@ type Execution struct {
 	CacheReadTokens  int64             `json:"cache_read_tokens"`
 	CacheWriteTokens int64             `json:"cache_write_tokens"`
 
-	// Cost The cost in the display currency, by the rate of the UTC day on which it began. Left out where there is none.
+	// Cost The cost in the display currency, at the rate of the UTC day on which it began. Absent if there is none.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds. Of `unknown` usage it is the least that it cost.
@@ -1085,7 +1085,7 @@ type Execution struct {
 	PriceVersion string `json:"price_version,omitempty,omitzero"`
 	Provider     string `json:"provider,omitempty,omitzero"`
 
-	// ProviderCostUSD What the provider said it charges. Left out where it did not.
+	// ProviderCostUSD What the provider said it charges. Absent if it said nothing.
 	ProviderCostUSD *USD `json:"provider_cost_usd,omitempty"`
 
 	// RateDate The date of the rate that `cost` was converted by.
@@ -1094,7 +1094,7 @@ type Execution struct {
 	SpanID          string `json:"span_id,omitempty,omitzero"`
 	TraceID         string `json:"trace_id,omitempty,omitzero"`
 
-	// Usage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+	// Usage What is known of the tokens. Absent if no model ran or nothing was recorded.
 	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
 	Variant string         `json:"variant,omitempty,omitzero"`
 }
@@ -1106,7 +1106,7 @@ type ExecutionAnswer struct {
 
 	// Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
 	//
-	// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no answer in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
+	// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no response in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
 	Execution Execution `json:"execution"`
 
 	// Price What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
@@ -1133,7 +1133,7 @@ type ExecutionErrorList struct {
 	Status string      `json:"status"`
 	Errors []Execution `json:"errors"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -1147,7 +1147,7 @@ type ExecutionFigures struct {
 	SuccessRate float64 `json:"success_rate"`
 	TotalTokens int64   `json:"total_tokens"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -1208,10 +1208,10 @@ type ExecutionMetrics struct {
 	AvgExecutionTimeMs float64 `json:"avg_execution_time_ms"`
 	TotalTokensUsed    int64   `json:"total_tokens_used"`
 
-	// AgentMetrics By agent. Agents beyond those that are told apart are `other`; executions whose agent nobody named are `unknown`'s.
+	// AgentMetrics By agent. Agents without separate totals are counted as `other`, executions without an agent's name as `unknown`.
 	AgentMetrics map[string]ExecutionFigures `json:"agent_metrics"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -1280,7 +1280,7 @@ type ExecutionPoint struct {
 	ActiveUsers *int64  `json:"active_users,omitempty"`
 	AvgTimeMs   float64 `json:"avg_time_ms"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -1395,7 +1395,7 @@ type ExecutionSummary struct {
 	CacheReadTokens  int64   `json:"cache_read_tokens"`
 	CacheWriteTokens int64   `json:"cache_write_tokens"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// Currency The display currency, such as EUR.
@@ -1417,7 +1417,7 @@ type ExecutionSummary struct {
 	SpanID          string `json:"span_id,omitempty,omitzero"`
 	TraceID         string `json:"trace_id,omitempty,omitzero"`
 
-	// Usage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+	// Usage What is known of the tokens. Absent if no model ran or nothing was recorded.
 	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
 	Variant string         `json:"variant,omitempty,omitzero"`
 }
@@ -1428,7 +1428,7 @@ type ExecutionSummaryList struct {
 	Status     string             `json:"status"`
 	Executions []ExecutionSummary `json:"executions"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 
 	// SearchedTo All matches that began later are on this page or an earlier one. Without a `next_cursor`, the beginning of the window.
@@ -1455,7 +1455,7 @@ type ExecutionTrace struct {
 	TraceID string          `json:"trace_id"`
 }
 
-// ExecutionUsage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+// ExecutionUsage What is known of the tokens. Absent if no model ran or nothing was recorded.
 type ExecutionUsage string
 
 // ExecutionWindow defines model for ExecutionWindow.
@@ -1477,7 +1477,7 @@ type Health struct {
 	// Reasons Why the status is not `ok`.
 	Reasons []string `json:"reasons,omitempty,omitzero"`
 
-	// Requests What this replica answered to callers with a valid token since it started, health checks left out.
+	// Requests The responses of this replica to callers with a valid token since it started, without health checks.
 	Requests      HealthRequests `json:"requests"`
 	Status        HealthStatus   `json:"status"`
 	UptimeSeconds float64        `json:"uptime_seconds"`
@@ -1510,9 +1510,9 @@ type HealthPool struct {
 	Waiting int32 `json:"waiting"`
 }
 
-// HealthRequests What this replica answered to callers with a valid token since it started, health checks left out.
+// HealthRequests The responses of this replica to callers with a valid token since it started, without health checks.
 type HealthRequests struct {
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
 	// RPS Per second.
@@ -1540,7 +1540,7 @@ type JoinedExecution struct {
 // Example: {"region":"eu","tier":"edge"}
 type Labels map[string]string
 
-// Latency Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+// Latency Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 //
 // Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 type Latency struct {
@@ -1553,7 +1553,7 @@ type Latency struct {
 
 // LatencyObjective A quantile of a route's latency is below the threshold.
 type LatencyObjective struct {
-	// Method All methods together when left out.
+	// Method All methods together if omitted.
 	Method string `json:"method,omitempty,omitzero"`
 
 	// Quantile Example: 0.95
@@ -1594,7 +1594,7 @@ type Metrics struct {
 	// Probes Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
 	Probes OtherTraffic `json:"probes"`
 
-	// Totals Requests of callers with a valid token, health checks left out.
+	// Totals Requests of callers with a valid token, without health checks.
 	Totals Traffic `json:"totals"`
 
 	// Unauthenticated Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
@@ -1634,7 +1634,7 @@ type NameKind string
 
 // NameList defines model for NameList.
 type NameList struct {
-	// Limit How many names of a kind are told apart.
+	// Limit Max names of a kind with separate totals.
 	Limit int32  `json:"limit"`
 	Names []Name `json:"names"`
 
@@ -1648,7 +1648,7 @@ type NameListStatus string
 // Namespace A Kubernetes namespace. A report without one is an administrator's.
 type Namespace = string
 
-// NewExecution A field that is null counts as left out.
+// NewExecution A field that is null counts as omitted.
 //
 // Example: {"agent_name":"main_orchestrator","created_at":"2026-01-15T09:30:00.125Z","execution_id":"4bf92f35-77b3","execution_time_ms":2500,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"model_used":"gpt-4o-mini","output_tokens":500,"status":"success","user_id":"18717267-0855-433c-b160-04c3443daa80"}
 type NewExecution struct {
@@ -1724,10 +1724,10 @@ type NewExecution struct {
 	// Region Where the model ran, as its provider calls it.
 	Region string `json:"region,omitempty,omitzero"`
 
-	// RequestID The request it belongs to; the `execution_id` when left out.
+	// RequestID The request it belongs to; the `execution_id` if omitted.
 	RequestID string `json:"request_id,omitempty,omitzero"`
 
-	// ServiceTier The tier that it was served in, such as batch, flex or priority; the common one when left out.
+	// ServiceTier The tier that it was served in, such as batch, flex or priority; the common one if omitted.
 	ServiceTier string `json:"service_tier,omitempty,omitzero"`
 
 	// SessionID The conversation it belongs to.
@@ -1737,13 +1737,13 @@ type NewExecution struct {
 	SpanID string          `json:"span_id,omitempty,omitzero"`
 	Status ExecutionStatus `json:"status"`
 
-	// TokensUsed All tokens; input and output together when left out. Without these two it has no price.
+	// TokensUsed All tokens; input and output together if omitted. Without these two it has no price.
 	TokensUsed int64 `json:"tokens_used,omitempty,omitzero"`
 
 	// TraceID The trace it is a span of.
 	TraceID string `json:"trace_id,omitempty,omitzero"`
 
-	// Usage What is known of the tokens: reported (there are some, or zero is true), unknown (a model ran, and nobody told), estimated, or none (no model ran). Left out, it is found out. Or the usage object of the provider's answer as it came, in any provider's words: its counts are taken where no other field of this execution has any.
+	// Usage What is known of the tokens: reported (there are some, or zero is correct), unknown (a model ran, but reported none), estimated, or none (no model ran). If omitted, it is derived. Or the usage object of the provider's response as it came, in any provider's words: its counts are taken where no other field of this execution has any.
 	Usage NewExecution_Usage `json:"usage,omitempty,omitzero"`
 
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
@@ -1761,7 +1761,7 @@ type NewExecutionUsage0 string
 // NewExecutionUsage1 defines model for NewExecution.Usage.1.
 type NewExecutionUsage1 map[string]interface{}
 
-// NewExecution_Usage What is known of the tokens: reported (there are some, or zero is true), unknown (a model ran, and nobody told), estimated, or none (no model ran). Left out, it is found out. Or the usage object of the provider's answer as it came, in any provider's words: its counts are taken where no other field of this execution has any.
+// NewExecution_Usage What is known of the tokens: reported (there are some, or zero is correct), unknown (a model ran, but reported none), estimated, or none (no model ran). If omitted, it is derived. Or the usage object of the provider's response as it came, in any provider's words: its counts are taken where no other field of this execution has any.
 type NewExecution_Usage struct {
 	union json.RawMessage
 }
@@ -1774,11 +1774,11 @@ type NewExecutions struct {
 // Objective A name and exactly one kind. Numbers are strings, so that 0.999 stays 0.999; durations are strings such as
 // `200ms`. A limit is met below it, or above it if it is the least that is wanted; not at it.
 type Objective struct {
-	// Cost What AI agents' executions cost is below the limit: on the dearest UTC day, or in the whole window. Tokens without
-	// a price are told in the result's detail, and are in no cost.
+	// Cost The cost of AI agents' executions is below the limit: on the most expensive UTC day, or in the whole window. Tokens
+	// without a price are shown in the result's detail, and are in no cost.
 	Cost CostObjective `json:"cost,omitempty,omitzero"`
 
-	// ErrorRate The share of 5xx in all answers is below the limit.
+	// ErrorRate The share of 5xx in all responses is below the limit.
 	ErrorRate ErrorRateObjective `json:"errorRate,omitempty,omitzero"`
 
 	// Latency A quantile of a route's latency is below the threshold.
@@ -1805,17 +1805,17 @@ type ObjectiveResult struct {
 	// Actual Null where there was nothing to measure.
 	Actual float64 `json:"actual"`
 
-	// AtLeast `actual` is the least that it can be: a cost of which something is unknown. Below `target` it is met only if little is.
+	// AtLeast `actual` is a lower bound: a part of the cost is unknown. Below `target` the objective is met only if that part is small.
 	AtLeast bool `json:"at_least,omitempty,omitzero"`
 
-	// Comparison How `actual` must stand to `target`: `<`, `>`, or `±` for at most `tolerance` × `target` away.
+	// Comparison How `actual` must compare to `target`: `<`, `>`, or `±` for at most `tolerance` × `target` away.
 	Comparison  string `json:"comparison"`
 	Description string `json:"description"`
 	Detail      string `json:"detail,omitempty,omitzero"`
 
 	// ErrorBudgetRemaining How much of its error budget the window left: 1 - (bad events / all events) / budget. Bad are requests and
-	// queries that took the threshold or longer (budget: 1 - quantile), answers of 5xx (budget: max) and requests that
-	// failed (budget: 1 - min). Below 0 the objective is missed. Left out for objectives that have no events (pool,
+	// queries that took the threshold or longer (budget: 1 - quantile), 5xx responses (budget: max) and requests that
+	// failed (budget: 1 - min). Below 0 the objective is missed. Absent for objectives that have no events (pool,
 	// poll rate, cost), and where there was nothing to measure.
 	ErrorBudgetRemaining *float64 `json:"error_budget_remaining,omitempty"`
 
@@ -1836,7 +1836,7 @@ type ObjectiveResult struct {
 
 // OtherTraffic Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
 type OtherTraffic struct {
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
@@ -1883,7 +1883,7 @@ type PendingDeploymentsMetrics struct {
 	// Agents How many agents there were in the window, on average.
 	Agents float64 `json:"agents"`
 
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
 	// Database Over all replicas.
@@ -1892,15 +1892,15 @@ type PendingDeploymentsMetrics struct {
 	// EmptyRatio The part of the polls that found nothing.
 	EmptyRatio float64 `json:"empty_ratio"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -2025,7 +2025,7 @@ type ProcessStreamRequest struct {
 	// SessionID The conversation it belongs to.
 	SessionID string `json:"session_id,omitempty,omitzero"`
 
-	// Type What kind of answer is wanted; it picks the agent.
+	// Type What kind of agent to run.
 	Type string `json:"type"`
 
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
@@ -2042,7 +2042,7 @@ type QueryMetrics struct {
 	Count  int64 `json:"count"`
 	Errors int64 `json:"errors"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -2126,7 +2126,7 @@ type Report struct {
 
 // ReportList defines model for ReportList.
 type ReportList struct {
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
 	Reports    []ReportSummary `json:"reports"`
 }
@@ -2160,7 +2160,7 @@ type Section = string
 
 // Spend defines model for Spend.
 type Spend struct {
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -2202,7 +2202,7 @@ type SpendOf struct {
 	// Key The day, such as 2026-01-15, the user, the agent or the model; empty where no model was named.
 	Key string `json:"key"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -2279,7 +2279,7 @@ type Step string
 
 // SuccessRateObjective The share of requests to AI agents that succeed is above the least.
 type SuccessRateObjective struct {
-	// Agent All agents together when left out.
+	// Agent All agents together if omitted.
 	Agent string `json:"agent,omitempty,omitzero"`
 
 	// Min Example: 0.95
@@ -2296,20 +2296,20 @@ type TokenCounts struct {
 	Used       int64 `json:"used"`
 }
 
-// Traffic Requests of callers with a valid token, health checks left out.
+// Traffic Requests of callers with a valid token, without health checks.
 type Traffic struct {
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -2324,21 +2324,21 @@ type TrafficPoint struct {
 	// Time When the point's time begins.
 	Time time.Time `json:"time"`
 
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
 	// CoveredSeconds For how much of it there are figures.
 	CoveredSeconds float64 `json:"covered_seconds"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -2360,7 +2360,7 @@ type TrafficSeries struct {
 
 // User defines model for User.
 type User struct {
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -2419,7 +2419,7 @@ type UserActivityList struct {
 	UserID   UserID      `json:"user_id"`
 	Activity []Execution `json:"activity"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -2436,7 +2436,7 @@ type UserList struct {
 	// ActiveUsers How many users there are in the window.
 	ActiveUsers int64 `json:"active_users"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
 	TimeZone   string          `json:"time_zone"`
 	Users      []User          `json:"users"`
@@ -2578,7 +2578,7 @@ type GetCostsParams struct {
 	// Days How many days.
 	Days *int32 `form:"days,omitempty" json:"days,omitempty"`
 
-	// GroupBy What to tell the costs by.
+	// GroupBy What to group costs by.
 	GroupBy *CostGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
 
 	// TimeZone The IANA name of the zone at whose midnight days begin.
@@ -2743,7 +2743,7 @@ type ListDeploymentsParams struct {
 	// GroupID Only what this create made.
 	GroupID *ID `form:"group_id,omitempty" json:"group_id,omitempty"`
 
-	// Status Only deployments in this status.
+	// Status Only deployments in this status. `success`, `failure`, `timeout` and `canceled` are accepted for the same outcomes.
 	Status *DeploymentStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many entries at most.
@@ -2755,28 +2755,28 @@ type ListDeploymentsParams struct {
 
 // CreateDeploymentsParams defines parameters for CreateDeployments.
 type CreateDeploymentsParams struct {
-	// IdempotencyKey A string of the caller's own, unique to this request. Kept for a day.
+	// IdempotencyKey A string chosen by the caller, unique to this request. Kept for a day.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // PollPendingDeploymentsParams defines parameters for PollPendingDeployments.
 type PollPendingDeploymentsParams struct {
-	// Wait Hold the answer for up to this long (a duration such as `30s`, at most `60s`) until it differs from
+	// Wait Hold the response for up to this long (a duration such as `30s`, at most `60s`) until it differs from
 	// `If-None-Match`, or without that header until it is not empty. A wait of 5 s or more ends 2 % to 10 % earlier, and
-	// none lasts longer than the service is set to hold polls (48 s by default), so that proxies do not give up first. Four
-	// polls of one agent are held at once; a newer one ends the oldest, which is answered with what is known.
+	// none lasts longer than the service is configured to hold polls (48 s by default), so that proxies do not time out
+	// first. Four polls of one agent may be held at once; a newer one ends the oldest, which returns what is known.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
 
-	// IfNoneMatch The `ETag` of the last answer.
+	// IfNoneMatch The `ETag` of the last response.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ReadDeploymentLogParams defines parameters for ReadDeploymentLog.
 type ReadDeploymentLogParams struct {
-	// Attempt Which attempt's log; the latest when left out.
+	// Attempt Which attempt's log; the latest if omitted.
 	Attempt *int32 `form:"attempt,omitempty" json:"attempt,omitempty"`
 
-	// Offset Where to begin, in bytes. Beyond the end the answer is empty.
+	// Offset Where to begin, in bytes. Beyond the end the response is empty.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
 
 	// Limit How many bytes at most.

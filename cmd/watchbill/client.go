@@ -35,7 +35,7 @@ type connection struct {
 
 func (c *connection) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.server, "server", "http://localhost:8080", "`URL` of the Watchbill API")
-	flags.StringVar(&c.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust besides the system's")
+	flags.StringVar(&c.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust in addition to the system's")
 }
 
 // transport checks the flags of the connection. It returns nil if they are wrong.

@@ -236,6 +236,6 @@ func TestKeptReports(t *testing.T) {
 	}
 	api.Close()
 	if _, _, err := reports.Find(t.Context(), "fleet", "daily", slot); err == nil {
-		t.Error("an API that is away gives no error")
+		t.Error("an API that is down gives no error")
 	}
 }

@@ -91,11 +91,11 @@ func (c console) costs(all openapi.Costs) string {
 	}
 	rows = append(rows, spendCells(cell{"total", ansiBold}, all.Total))
 	head, rows = withoutEmpty(head, rows)
-	text := c.table(head, rows)
+	table := c.table(head, rows)
 	if all.Total.RateDate != "" {
-		text += fmt.Sprintf("\nIn %s, a day is converted by its own rate and all else by that of %s.\n", oneLine(code), oneLine(all.Total.RateDate))
+		table += fmt.Sprintf("\nIn %s, each day is converted at its own rate, and everything else at the rate of %s.\n", text.OneLine(code), text.OneLine(all.Total.RateDate))
 	}
-	return text
+	return table
 }
 
 func spendCells(key cell, s openapi.Spend) []cell {

@@ -159,14 +159,14 @@ func TestReportFile(t *testing.T) {
 func TestReportFileIsKeptWhenReportFails(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{
-		"POST /api/reports": problem(http.StatusServiceUnavailable, `{"code":"unavailable","detail":"the database is away"}`),
+		"POST /api/reports": problem(http.StatusServiceUnavailable, `{"code":"unavailable","detail":"the database is unavailable"}`),
 	})
 	dir := t.TempDir()
 	path := filepath.Join(dir, "daily.json")
 	if err := os.WriteFile(path, []byte("yesterday's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	api.run(t.Context(), "report", "--output", path).check(t, exitFailed, "", "watchbill: 503 unavailable: the database is away\n")
+	api.run(t.Context(), "report", "--output", path).check(t, exitFailed, "", "watchbill: 503 unavailable: the database is unavailable\n")
 	if content, _ := os.ReadFile(path); string(content) != "yesterday's" {
 		t.Errorf("want the old file, got %q", content)
 	}

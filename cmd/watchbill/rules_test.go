@@ -201,14 +201,14 @@ watchbill: -: document 5: yaml: line 1: did not find expected node content
 		{"bad flags", good, []string{
 			"--kind", "y", "--rule-file", "z", "--selector", "code=1,a-b=c", "--controller-selector", "le=2", "--runbook-url", "x", "--file", "",
 		}, `watchbill: --kind: must be rules, PrometheusRule or ConfigMap, not "y"
-watchbill: --rule-file: is for --tests
+watchbill: --rule-file: requires --tests
 watchbill: --runbook-url: must be a URL of http or https, of at most 512 characters
 watchbill: --selector: must be named like Prometheus' labels, not "a-b"
-watchbill: --selector: code is a label of the series' own, so that nothing would be selected
-watchbill: --controller-selector: le is a label of the series' own, so that nothing would be selected
+watchbill: --selector: code is a label that the series already have, so nothing would be selected
+watchbill: --controller-selector: le is a label that the series already have, so nothing would be selected
 watchbill: --file: is required
 `},
-		{"tests of an object", good, []string{"--tests", "--kind", "PrometheusRule"}, "watchbill: --tests: are for a rule file, and --kind asks for another\n"},
+		{"tests of an object", good, []string{"--tests", "--kind", "PrometheusRule"}, "watchbill: --tests: apply only to --kind rules\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -199,7 +199,7 @@ func TestUsersSection(t *testing.T) {
 		want  []string
 		other int64 // requests of agents not listed
 	}{
-		{"the dearest first, the others last", report.UserFacts{
+		{"highest cost first, the others last", report.UserFacts{
 			Dearest: []execution.SpendOf{spending("a", 1, 5, 1, 0), spending("b", 9, 1, 2, 0), spending("c", 1, 6, 1, 0)},
 			Others:  execution.Spend{Requests: 7},
 		}, []string{"b", "c", "a", execution.Other}, 7},

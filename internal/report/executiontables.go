@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 )
 
 func executionTables(e Executions, previous *Previous) []table {
@@ -16,8 +15,8 @@ func executionTables(e Executions, previous *Previous) []table {
 	}
 	return []table{
 		totals,
-		executionsTable("agents", "Executions by agent, the busiest first", "agent", "requests", e.Agents),
-		executionsTable("models", "Calls by model, the busiest first", "model", "calls", e.Models),
+		executionsTable("agents", "Executions by agent, busiest first", "agent", "requests", e.Agents),
+		executionsTable("models", "Calls by model, busiest first", "model", "calls", e.Models),
 	}
 }
 
@@ -167,17 +166,23 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 }
 
 func userTables(u Users, doc Document) []table {
-	title := "Users"
-	if !u.Window.equal(doc.Window.Window) {
-		title = fmt.Sprintf("Users from %s to %s UTC", minute(u.Window.From), minute(u.Window.To))
-	}
 	totals := table{
-		section: string(SectionUsers), title: title, things: "figure",
+		section: string(SectionUsers), title: "Users", things: "figure",
 		columns: []column{valueColumn("this window")},
 		rows:    []row{entry("active", "active users", count(u.Active, "users"))},
 	}
+	var before []row
 	if doc.Previous != nil && doc.Previous.ActiveUsers != nil {
-		totals.beside([]row{entry("active", "active users", count(*doc.Previous.ActiveUsers, "users"))})
+		before = []row{entry("active", "active users", count(*doc.Previous.ActiveUsers, "users"))}
+	}
+	if !u.Window.equal(doc.Window.Window) { // users are counted by whole quarters of an hour
+		totals.rows = append(totals.rows, entry("from", "counted from", moment(&u.Window.From, "")), entry("to", "counted to", moment(&u.Window.To, "")))
+		if before != nil {
+			before = append(before, entry("from", "counted from", moment(nil, nothing)), entry("to", "counted to", moment(nil, nothing)))
+		}
+	}
+	if before != nil {
+		totals.beside(before)
 	}
 	return []table{
 		totals,

@@ -120,7 +120,7 @@ func (i indicator) result(f Facts) Result {
 	case r.Comparison == Above:
 		r.Met = new(*r.Actual > r.Target)
 	case read.unclear && *r.Actual < r.Target:
-		r.Detail += "; too much to tell"
+		r.Detail += "; too much to decide"
 	default:
 		r.Met = new(*r.Actual < r.Target)
 	}
@@ -166,10 +166,10 @@ func (o *LatencyObjective) indicator(f fields) indicator {
 }
 
 func (o *ErrorRateObjective) indicator(f fields) indicator {
-	description := "5xx in all answers"
+	description := "5xx in all responses"
 	if o.Route != "" {
 		f.route("route", o.Route)
-		description = "5xx in the answers of " + o.Route
+		description = "5xx in the responses of " + o.Route
 	}
 	limit := f.decimal("max", o.Max, 1)
 	return indicator{
@@ -262,7 +262,7 @@ func (o *PollRateObjective) indicator(f fields) indicator {
 			}
 			if expected := *pending.ExpectedRPSPerAgent; expected > 0 && expected < perAgent*(1-rounding) {
 				read.target = &expected
-				read.detail += "; target lowered to the intervals hinted to them"
+				read.detail += "; target lowered to the intervals sent to them"
 			}
 			return read
 		},
@@ -306,9 +306,9 @@ func (o *CostObjective) indicator(f fields) indicator {
 	i := indicator{unit: UnitUSD, target: f.decimal("maxUSD", o.MaxUSD, 1e6)}
 	switch o.Period {
 	case "", PeriodDay:
-		i.description = "cost of AI agents' executions on the dearest UTC day"
+		i.description = "cost of AI agents' executions on the most expensive UTC day"
 		i.read = func(facts Facts) reading {
-			day, all, unclear := facts.dearestDay()
+			day, all, unclear := facts.costliestDay()
 			return spent(day.Cost, all, day.Key, unclear)
 		}
 	case PeriodWindow:

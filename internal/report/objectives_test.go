@@ -236,7 +236,7 @@ func TestIndicators(t *testing.T) {
 
 		{"budget of a day kept", budget("50", "Day"), days(execution.Spend{}, spending("2026-08-20", 1, 9, 49_999_999_999, 0)), 50, new(49.999999999), yes},
 		{"budget of a day used up", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 50_000_000_000, 0)), 50, new(50.0), no},
-		{"budget of the dearest day", budget("50", ""), days(execution.Spend{},
+		{"budget of the most expensive day", budget("50", ""), days(execution.Spend{},
 			spending("2026-08-20", 1, 9, 20e9, 0), spending("2026-08-21", 1, 9, 60e9, 0), spending("2026-08-22", 1, 9, 40e9, 0),
 		), 50, new(60.0), no},
 		{"a day counts from its beginning", budget("50", ""), days(execution.Spend{Cost: 35e9},
@@ -306,14 +306,14 @@ func TestResultsExplainThemselves(t *testing.T) {
 		{success("0.95", "a"), runs(1, 0, 0), "requests to a that succeeded", "0 failed of 1 request"},
 		{
 			budget("50", ""), days(execution.Spend{Unpriced: 3000}, spending("2026-08-20", 1, 9, 1e9, 20), spending("2026-08-21", 1, 9, 2e9, 100)),
-			"cost of AI agents' executions on the dearest UTC day", "2026-08-21; 3,120 tokens have no price; too much to tell",
+			"cost of AI agents' executions on the most expensive UTC day", "2026-08-21; 3,120 tokens have no price; too much to decide",
 		},
-		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the dearest UTC day", "1 token has no price"},
+		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the most expensive UTC day", "1 token has no price"},
 		{
 			budget("50", ""), days(execution.Spend{}, ofUnknownUsage(3, 1, 1e9)),
-			"cost of AI agents' executions on the dearest UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to tell",
+			"cost of AI agents' executions on the most expensive UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to decide",
 		},
-		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the dearest UTC day", ""},
+		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the most expensive UTC day", ""},
 		{budget("50", "Window"), goodHour(lastHour), "cost of AI agents' executions in the window", "4,620 tokens have no price"},
 	}
 	for _, tt := range tests {

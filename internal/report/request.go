@@ -142,7 +142,7 @@ func (in Input) window(f fields, defaultHours int64, now time.Time) Window {
 	var faults FieldErrors
 	switch {
 	case in.Hours != nil && in.From+in.To != "":
-		f.fault("hours", "cannot stand beside from and to")
+		f.fault("hours", "cannot be combined with from and to")
 	case in.From != "" && in.To == "":
 		f.fault("to", "is missing beside from")
 	case in.From == "" && in.To != "":

@@ -12,7 +12,7 @@ const objectivesSection = "objectives"
 
 func objectivesTable(doc Document) table {
 	t := table{
-		section: objectivesSection, title: "Objectives", things: "objective", none: "There are none.",
+		section: objectivesSection, title: "Objectives", things: "objective", none: "None.",
 		columns: []column{
 			{metric: "met", head: "met", words: true},
 			{metric: "target", head: "target"},
@@ -128,11 +128,11 @@ func pendingTable(p Pending) table {
 			entry("agents", "agents polling, at the end", count(p.Agents, "agents")),
 			entry("mean_agents", "agents polling, mean", figure(&p.MeanAgents, "agents", significant)),
 			entry("rps_per_agent", "poll rate per agent", pollRate(p.RPSPerAgent)),
-			entry("expected_rps_per_agent", "poll rate per agent, as hinted", pollRate(p.ExpectedRPSPerAgent)),
+			entry("expected_rps_per_agent", "poll rate per agent, as requested", pollRate(p.ExpectedRPSPerAgent)),
 			entry("empty_ratio", "polls without work", share(p.EmptyRatio)),
-			entry("polls_empty", "polls answered empty", count(p.Polls.Empty, "requests")),
-			entry("polls_not_modified", "polls answered not modified", count(p.Polls.NotModified, "requests")),
-			entry("polls_delivered", "polls answered with work", count(p.Polls.Delivered, "requests")),
+			entry("polls_empty", "polls with an empty response", count(p.Polls.Empty, "requests")),
+			entry("polls_not_modified", "polls with a not-modified response", count(p.Polls.NotModified, "requests")),
+			entry("polls_delivered", "polls with work", count(p.Polls.Delivered, "requests")),
 			entry("polls_failed", "polls failed", count(p.Polls.Failed, "requests")),
 			entry("error_rate", "error rate (5xx)", share(p.ErrorRate)),
 			entry("client_error_rate", "client error rate (4xx)", share(p.ClientErrorRate)),
@@ -183,7 +183,7 @@ const allQueries = "all"
 
 func queriesTable(q Queries) table {
 	t := table{
-		section: string(SectionQueries), title: "Queries, the slowest first", things: "query",
+		section: string(SectionQueries), title: "Queries, slowest first", things: "query",
 		columns: queryColumns(),
 		rows:    []row{queryRow(Query{allQueries, q.Executed, q.Errors, q.Latency})},
 	}
@@ -195,7 +195,7 @@ func queriesTable(q Queries) table {
 
 func indexTables(indexes []Index) []table {
 	used := table{
-		section: string(SectionIndexes), title: "Indexes", things: "index", none: "None were looked at.",
+		section: string(SectionIndexes), title: "Indexes", things: "index", none: "None were read.",
 		columns: []column{
 			{metric: "exists", head: "exists", words: true},
 			{metric: "scans", head: "scans"},
@@ -205,7 +205,7 @@ func indexTables(indexes []Index) []table {
 		},
 	}
 	plans := table{
-		section: string(SectionIndexes), title: "Plans", things: "index", none: "None were asked for.",
+		section: string(SectionIndexes), title: "Plans", things: "index", none: "None were requested.",
 		columns: []column{
 			{metric: "plan_uses_index", head: "used", words: true},
 			{metric: "shape", head: "query", words: true},

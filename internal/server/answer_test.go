@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // deployLarge creates n deployments for an agent, with specs of nearly 256 KiB.
@@ -78,9 +79,9 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 // awaitAnswers waits until ok returns true for the number of bytes held by large responses.
 func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(a.answers.inUse()); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !ok(a.shared.Answers.InUse()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("answers hold %d bytes", a.answers.inUse())
+			t.Fatalf("answers hold %d bytes", a.shared.Answers.InUse())
 		}
 	}
 }
@@ -90,7 +91,7 @@ func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 func TestSlowReadersShareABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	a.answers.total = 8 << 20 // of which agents get half
+	a.shared.Answers = endpoint.NewBudget(8 << 20) // of which agents get half
 	_, address := listenLimited(t, a, connections.Limits{Max: 100})
 	tokens := map[string]string{}
 	for _, id := range []string{"a1", "a2", "idle"} {
@@ -109,7 +110,6 @@ func TestSlowReadersShareABudget(t *testing.T) {
 	if p := got.problem(); p.Code != "busy" || got.Header().Get("Retry-After") == "" || got.Header().Get("Etag") != "" {
 		t.Errorf("the agent's own share: got %+v with %v", p, got.Header())
 	}
-	a.answers.total = 6 << 20 // of which agents get half
 	got = a.send(t, request{method: "GET", path: "/api/deployments/pending/a2", token: tokens["a2"]}).want(http.StatusServiceUnavailable)
 	if p := got.problem(); p.Code != "busy" || got.Header().Get("Retry-After") == "" {
 		t.Errorf("another agent's: got %+v with %v", p, got.Header())
@@ -136,7 +136,7 @@ func TestClientsThatReadNothingAreDisconnected(t *testing.T) {
 	_, address := listenLimited(t, a, connections.Limits{Max: 100})
 	token := a.enroll(t, "a1")
 	deployLarge(t, a, "a1", 4)
-	behind.Store(int64(progressWithin - 100*time.Millisecond))
+	behind.Store(int64(endpoint.ProgressWithin - 100*time.Millisecond))
 	conn := narrow(t, address, "/api/deployments/pending/a1", token)
 	awaitAnswers(t, a, func(inUse int64) bool { return inUse > 0 })
 	awaitAnswers(t, a, func(inUse int64) bool { return inUse == 0 })

@@ -11,6 +11,8 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/pause"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // maxUnknownTokens is the number of unknown agent tokens that may wait to be looked up at a time. Requests with further
@@ -54,16 +56,16 @@ func (w *waitingTokens) leave(token fleet.TokenHash) {
 // together; otherwise all their responses would be sent at the same moment and delay requests of known callers.
 const refusalSpread = 100 * time.Millisecond
 
-var errTooManyUnknown = newProblem(http.StatusTooManyRequests, "rate_limited", "",
+var errTooManyUnknown = problem.New(http.StatusTooManyRequests, "rate_limited", "",
 	"too many unknown tokens are waiting to be looked up; try again later")
 
 // identify reports whether the caller of an open route is an administrator, and marks the exchange as a known caller's
 // if the request has a valid token. It never waits. Kubernetes ServiceAccounts are known only on the routes of reports.
-func (s *Server) identify(x *exchange) (isAdmin bool) {
-	hash := fleet.HashToken(bearerToken(x.r))
-	isAdmin = s.isAdmin(x.r, hash)
+func (s *Server) identify(x *endpoint.Exchange) (isAdmin bool) {
+	hash := fleet.HashToken(bearerToken(x.Request))
+	isAdmin = s.isAdmin(x.Request, hash)
 	if isAdmin || s.isToken(hash) {
-		x.audience = observe.Known
+		x.Audience = observe.Known
 	}
 	return isAdmin
 }
@@ -79,26 +81,26 @@ func (s *Server) isToken(hash fleet.TokenHash) bool {
 
 // authenticateAgent returns the agent that has a token. If the token is not in the mailbox, it waits until the token
 // has been looked up; that time is not part of the response's latency.
-func (s *Server) authenticateAgent(x *exchange, token string, hash fleet.TokenHash) (mailbox.Agent, error) {
+func (s *Server) authenticateAgent(x *endpoint.Exchange, token string, hash fleet.TokenHash) (mailbox.Agent, error) {
 	if agent, known := s.mailbox.Lookup(hash); known {
-		x.audience = observe.Known
+		x.Audience = observe.Known
 		return agent, nil
 	}
 	if !strings.HasPrefix(token, fleet.TokenPrefix) {
-		return mailbox.Agent{}, errUnknownToken
+		return mailbox.Agent{}, problem.ErrUnknownToken
 	}
 	if !s.unknown.enter(hash) {
 		return mailbox.Agent{}, errTooManyUnknown
 	}
 	defer s.unknown.leave(hash)
 	start := s.now()
-	agent, err := s.mailbox.Authenticate(observe.WithAudience(x.r.Context(), observe.Unauthenticated), token)
+	agent, err := s.mailbox.Authenticate(observe.WithAudience(x.Request.Context(), observe.Unauthenticated), token)
 	switch {
 	case err == nil:
-		x.audience = observe.Known
+		x.Audience = observe.Known
 	case errors.Is(err, mailbox.ErrUnknownToken):
-		pause.For(x.r.Context(), time.Duration(s.jitter()*float64(refusalSpread)))
+		pause.For(x.Request.Context(), time.Duration(s.jitter()*float64(refusalSpread)))
 	}
-	x.hold(s.now().Sub(start))
+	x.Hold(s.now().Sub(start))
 	return agent, err
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -20,6 +19,8 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/traffic"
 )
 
 // countedOf returns the sum of a registry's counters with a name, and of the sample counts of its histograms.
@@ -190,14 +191,14 @@ func TestWaitOfUnknownTokensIsHeld(t *testing.T) {
 		time.AfterFunc(time.Second, func() { close(source.released) })
 
 		s := &Server{mailbox: box, now: time.Now, unknown: newWaitingTokens(1), jitter: func() float64 { return 0.5 }}
-		x := &exchange{ResponseWriter: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), now: s.now}
+		x := &endpoint.Exchange{ResponseWriter: httptest.NewRecorder(), Request: httptest.NewRequest("GET", "/", nil)}
 		const token = "wba_nobody's"
 		start := time.Now()
 		if _, err := s.authenticateAgent(x, token, fleet.HashToken(token)); err == nil {
 			t.Fatal("nobody's token is known")
 		}
-		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.held != took || x.audience != observe.Unauthenticated {
-			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.held, x.audience)
+		if took := time.Since(start); took < 100*time.Millisecond+refusalSpread/2 || x.Held != took || x.Audience != observe.Unauthenticated {
+			t.Errorf("waited %s, of which %s are held, as %s; want all, unauthenticated", took, x.Held, x.Audience)
 		}
 	})
 }
@@ -273,24 +274,6 @@ func TestMetricsWithoutATokenAreCached(t *testing.T) {
 	a.send(t, request{method: "GET", path: metrics + "?hours=3"}).want(http.StatusOK)
 }
 
-// If a window takes too long to read, the response arrives within the deadline and says what to do about it.
-func TestSlowWindowsTimeOut(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &Server{measurements: &countingMeasurements{proceed: make(chan struct{})}, now: time.Now, metering: newGate(1), open: newOpenMetrics(), tokened: newOpenMetrics()}
-		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
-			req.hours = 100
-			ctx, cancel := context.WithTimeout(t.Context(), answerWithin)
-			start := time.Now()
-			_, err := s.measure(ctx, req, report.SectionSummary)
-			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != answerWithin {
-				t.Errorf("%+v: got %v after %s", req, err, took)
-			}
-			cancel()
-		}
-	})
-}
-
 func TestLongWindowsNeedAToken(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, func(o *Options) { o.Measurements = &countingMeasurements{} })
@@ -324,18 +307,18 @@ func TestMetricsWithoutATokenWaitApart(t *testing.T) {
 		return serve(a, request{method: "GET", path: fmt.Sprintf("/api/metrics?hours=%d", hours)}.http()).Code
 	}
 	var asking sync.WaitGroup
-	codes := make(chan int, openWaiting)
-	for i := range openWaiting {
+	codes := make(chan int, traffic.MaxWaiting)
+	for i := range traffic.MaxWaiting {
 		asking.Go(func() { codes <- get(1 + i%2) })
 	}
-	awaitCount(t, func() int { return len(a.open.waiting) }, openWaiting)
+	awaitCount(t, func() int { return len(a.traffic.Open.Waiting) }, traffic.MaxWaiting)
 	if got := get(3); got != http.StatusTooManyRequests {
-		t.Errorf("one more is answered %d, want 429", got)
+		t.Errorf("one more returned %d, want 429", got)
 	}
-	if got := facts.reads(); got != openComputed {
-		t.Errorf("%d answers are computed at a time, want %d", got, openComputed)
+	if got := facts.reads(); got != traffic.MaxComputing {
+		t.Errorf("%d answers are computed at a time, want %d", got, traffic.MaxComputing)
 	}
-	if len(a.metering) != 0 {
+	if len(a.traffic.Computing) != 0 {
 		t.Error("an administrator's metrics would wait")
 	}
 	close(facts.proceed)

@@ -6,27 +6,10 @@ import (
 	"strings"
 
 	"github.com/watchbill/watchbill/internal/fleet"
-	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/server/connections"
-)
-
-const adminTokenParameter = "admin_token"
-
-// access is the kind of caller that may use a route.
-type access int
-
-const (
-	everyone     access = iota
-	prober              // everyone, for health checks; not counted in figures
-	admin               // an admin; any other token, or none, gets 403
-	enroller            // the enrollment token, or an admin
-	agentOnly           // an agent
-	agentOrAdmin        // an agent, or an admin
-	ingester            // the ingest token; admins are rejected too
-	exporter            // like ingester, over OpenTelemetry's protocol, which has its own errors
-	reporter            // an admin, or a Kubernetes ServiceAccount; any other token, or none, gets 403
-	accesses
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // credential is the kind of token that a request has.
@@ -44,23 +27,23 @@ const (
 
 // rights is the table of admitted requests, by the access of the route and the credential of the request. Unknown
 // tokens are rejected before.
-var rights = [accesses][credentials]bool{
-	admin:        {adminCredential: true},
-	enroller:     {adminCredential: true, enrollmentCredential: true},
-	agentOnly:    {agentCredential: true},
-	agentOrAdmin: {adminCredential: true, agentCredential: true},
-	ingester:     {ingestCredential: true},
-	exporter:     {ingestCredential: true},
-	reporter:     {adminCredential: true, accountCredential: true},
+var rights = [endpoint.Accesses][credentials]bool{
+	endpoint.Admin:        {adminCredential: true},
+	endpoint.Enroller:     {adminCredential: true, enrollmentCredential: true},
+	endpoint.AgentOnly:    {agentCredential: true},
+	endpoint.AgentOrAdmin: {adminCredential: true, agentCredential: true},
+	endpoint.Ingester:     {ingestCredential: true},
+	endpoint.Exporter:     {ingestCredential: true},
+	endpoint.Reporter:     {adminCredential: true, accountCredential: true},
 }
 
 // needs describes the token that a route requires, for callers that sent another kind of token.
-var needs = [accesses]string{
-	enroller:     "an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token",
-	agentOnly:    "the token of the agent, which enrolling printed",
-	agentOrAdmin: "the token of the agent, which enrolling printed, or the admin token",
-	ingester:     "the ingest token (INGEST_TOKEN of the server)",
-	exporter:     "the ingest token (INGEST_TOKEN of the server)",
+var needs = [endpoint.Accesses]string{
+	endpoint.Enroller:     "an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token",
+	endpoint.AgentOnly:    "the token of the agent, which enrolling printed",
+	endpoint.AgentOrAdmin: "the token of the agent, which enrolling printed, or the admin token",
+	endpoint.Ingester:     "the ingest token (INGEST_TOKEN of the server)",
+	endpoint.Exporter:     "the ingest token (INGEST_TOKEN of the server)",
 }
 
 // credentialNames are the names of credentials in error messages.
@@ -69,33 +52,20 @@ var credentialNames = [credentials]string{
 }
 
 // refusal returns the error for a caller that may not use the route.
-func refusal(who access, shown credential) error {
+func refusal(who endpoint.Access, shown credential) error {
 	switch {
-	case who == admin, who == reporter:
+	case who == endpoint.Admin, who == endpoint.Reporter:
 		return errForbidden
 	case shown == noCredential:
 		return errNoToken
 	}
-	return newProblem(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", needs[who], credentialNames[shown])
-}
-
-// caller is who sent a request. It is the zero value for an anonymous caller of an open route and for a rejected one.
-type caller struct {
-	admin  bool
-	agent  mailbox.Agent   // zero if the caller is not an agent
-	ingest fleet.TokenHash // an ingester's token
-	// grant is the grant of an enroller's token. It is nil for an admin, to whom no grant applies.
-	grant *fleet.Grant
-	// account is set for a ServiceAccount. Its permission to read is not checked yet.
-	account *serviceAccount
+	return problem.New(http.StatusForbidden, "forbidden", "", "this needs %s, not %s", needs[who], credentialNames[shown])
 }
 
 var (
-	errForbidden = newProblem(http.StatusForbidden, "forbidden", "", "this needs the admin token")
-	errNotYours  = newProblem(http.StatusForbidden, "forbidden", "", "this is another agent's")
+	errForbidden = problem.New(http.StatusForbidden, "forbidden", "", "this needs the admin token")
 
-	errNoToken      = newProblem(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
-	errUnknownToken = newProblem(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
+	errNoToken = problem.New(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
 )
 
 // tokens are the tokens that grant one right. There may be several during a rotation, when the old and the new token
@@ -129,63 +99,63 @@ func (t tokens) holdHash(hash fleet.TokenHash) bool {
 
 // authorize returns the caller, or an error if it may not use the route. It marks the exchange as a known caller's if
 // the request has a valid token, even if that token lacks the right.
-func (s *Server) authorize(x *exchange, who access) (caller, error) {
+func (s *Server) authorize(x *endpoint.Exchange, who endpoint.Access) (endpoint.Caller, error) {
 	switch who {
-	case everyone:
-		return caller{admin: s.identify(x)}, nil
-	case prober:
-		x.audience = observe.Probe
-		return caller{}, nil
+	case endpoint.Everyone:
+		return endpoint.Caller{Admin: s.identify(x)}, nil
+	case endpoint.Prober:
+		x.Audience = observe.Probe
+		return endpoint.Caller{}, nil
 	}
 	shown, c, err := s.authenticate(x, who)
 	switch {
 	case err != nil:
-		return caller{}, err
+		return endpoint.Caller{}, err
 	case !rights[who][shown]:
-		return caller{}, refusal(who, shown)
+		return endpoint.Caller{}, refusal(who, shown)
 	}
 	return c, nil
 }
 
 // authenticate returns a request's credential and caller. It first checks the tokens that open the route, and skips
 // more expensive look-ups once none can.
-func (s *Server) authenticate(x *exchange, who access) (credential, caller, error) {
-	bearer := bearerToken(x.r)
+func (s *Server) authenticate(x *endpoint.Exchange, who endpoint.Access) (credential, endpoint.Caller, error) {
+	bearer := bearerToken(x.Request)
 	hash := fleet.HashToken(bearer)
-	known := func(shown credential, c caller) (credential, caller, error) {
-		x.audience = observe.Known
+	known := func(shown credential, c endpoint.Caller) (credential, endpoint.Caller, error) {
+		x.Audience = observe.Known
 		return shown, c, nil
 	}
-	switch takesIngest := who == ingester || who == exporter; {
+	switch takesIngest := who == endpoint.Ingester || who == endpoint.Exporter; {
 	case takesIngest && s.ingestTokens.holdHash(hash):
-		return known(ingestCredential, caller{ingest: hash})
-	case s.isAdmin(x.r, hash):
-		return known(adminCredential, caller{admin: true})
-	case who == admin, who == reporter: // these never look up an agent in the database
+		return known(ingestCredential, endpoint.Caller{Ingest: hash})
+	case s.isAdmin(x.Request, hash):
+		return known(adminCredential, endpoint.Caller{Admin: true})
+	case who == endpoint.Admin, who == endpoint.Reporter: // these never look up an agent in the database
 		if s.isToken(hash) {
-			x.audience = observe.Known
+			x.Audience = observe.Known
 		}
-		if who == reporter && s.accounts != nil {
+		if who == endpoint.Reporter && s.accounts != nil {
 			c, err := s.authorizeAccount(x, bearer)
 			return accountCredential, c, err
 		}
-		return noCredential, caller{}, nil
+		return noCredential, endpoint.Caller{}, nil
 	case bearer == "":
-		return noCredential, caller{}, nil
+		return noCredential, endpoint.Caller{}, nil
 	}
-	if who == agentOnly || who == agentOrAdmin { // nearly all requests end here
+	if who == endpoint.AgentOnly || who == endpoint.AgentOrAdmin { // nearly all requests end here
 		if agent, found := s.mailbox.Lookup(hash); found {
-			return known(agentCredential, caller{agent: agent})
+			return known(agentCredential, endpoint.Caller{Agent: agent})
 		}
 	}
 	if grant := s.grants.Find(hash); grant != nil {
-		return known(enrollmentCredential, caller{grant: grant})
+		return known(enrollmentCredential, endpoint.Caller{Grant: grant})
 	}
 	if s.ingestTokens.holdHash(hash) {
-		return known(ingestCredential, caller{ingest: hash})
+		return known(ingestCredential, endpoint.Caller{Ingest: hash})
 	}
 	agent, err := s.authenticateAgent(x, bearer, hash)
-	return agentCredential, caller{agent: agent}, err
+	return agentCredential, endpoint.Caller{Agent: agent}, err
 }
 
 // isAdmin reports whether the request has an administrator's token: as bearer token, in X-Admin-Token or in the query,
@@ -197,7 +167,7 @@ func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 	if s.noAdminTokenParameter {
 		return false
 	}
-	return strings.Contains(r.URL.RawQuery, adminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(adminTokenParameter))
+	return strings.Contains(r.URL.RawQuery, endpoint.AdminTokenParameter) && s.adminTokens.hold(r.URL.Query().Get(endpoint.AdminTokenParameter))
 }
 
 // holderOf returns the holder of the token in a known caller's request.
@@ -227,26 +197,6 @@ func first(values []string) string {
 	return values[0]
 }
 
-// authenticateAgentInPath returns the agent named in the path if the caller may access it: an agent only itself, an
-// admin any agent.
-func (x *exchange) authenticateAgentInPath(box *mailbox.Mailbox) (mailbox.Agent, error) {
-	id, err := x.agentID()
-	if err != nil {
-		return mailbox.Agent{}, err
-	}
-	if !x.caller.admin {
-		if x.caller.agent.ID() != id {
-			return mailbox.Agent{}, errNotYours
-		}
-		return x.caller.agent, nil
-	}
-	agent, ok := box.Agent(id)
-	if !ok {
-		return mailbox.Agent{}, fleet.ErrAgentNotFound
-	}
-	return agent, nil
-}
-
 // Closed lists the routes that nobody can call because a token is not configured.
 type Closed struct {
 	Variable string   // the unset environment variable
@@ -256,24 +206,24 @@ type Closed struct {
 // Closed returns the routes that are closed because a token variable is unset.
 func (s *Server) Closed() []Closed {
 	var closed []Closed
-	add := func(variable string, open bool, who ...access) {
+	add := func(variable string, open bool, who ...endpoint.Access) {
 		if open {
 			return
 		}
 		c := Closed{Variable: variable}
 		for _, route := range routes {
-			if slices.Contains(who, route.access) {
-				c.Routes = append(c.Routes, route.method+" "+route.pattern)
+			if slices.Contains(who, route.Access) {
+				c.Routes = append(c.Routes, route.Method+" "+route.Pattern)
 			}
 		}
 		closed = append(closed, c)
 	}
-	admins := []access{admin}
+	admins := []endpoint.Access{endpoint.Admin}
 	if s.accounts == nil {
-		admins = append(admins, reporter)
+		admins = append(admins, endpoint.Reporter)
 	}
 	add("ADMIN_TOKEN", len(s.adminTokens) > 0, admins...)
-	add("ENROLLMENT_TOKEN", s.grants.Any() || len(s.adminTokens) > 0, enroller) // either kind of token opens these routes
-	add("INGEST_TOKEN", len(s.ingestTokens) > 0, ingester, exporter)
+	add("ENROLLMENT_TOKEN", s.grants.Any() || len(s.adminTokens) > 0, endpoint.Enroller) // either kind of token opens these routes
+	add("INGEST_TOKEN", len(s.ingestTokens) > 0, endpoint.Ingester, endpoint.Exporter)
 	return closed
 }

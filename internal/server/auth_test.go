@@ -6,21 +6,23 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // A caller that may not use a route is rejected before anything else in the request is checked.
 func TestAccess(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
 		const none, unknown, agentLike, another = "-", "nobody's", "wba_nobody's", "a2"
-		want := map[access]map[string]int{
-			admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
-			reporter:     {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
-			enroller:     {none: 401, unknown: 401, agentLike: 401, another: 403, ingestToken: 403},
-			agentOnly:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403, ingestToken: 403},
-			agentOrAdmin: {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403, ingestToken: 403},
-			ingester:     {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
-			exporter:     {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
-		}[r.access]
+		want := map[endpoint.Access]map[string]int{
+			endpoint.Admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
+			endpoint.Reporter:     {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
+			endpoint.Enroller:     {none: 401, unknown: 401, agentLike: 401, another: 403, ingestToken: 403},
+			endpoint.AgentOnly:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403, ingestToken: 403},
+			endpoint.AgentOrAdmin: {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403, ingestToken: 403},
+			endpoint.Ingester:     {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
+			endpoint.Exporter:     {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403},
+		}[r.Access]
 		for token, status := range want {
 			bad := w.sample(t, r)
 			bad.token = token

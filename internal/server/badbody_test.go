@@ -9,13 +9,18 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/ingest"
+	"github.com/watchbill/watchbill/internal/server/input"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // eachBody runs a test for each route that reads a JSON body.
 func eachBody(t *testing.T, test func(t *testing.T, w *fixture, good request, schema *openapi3.Schema)) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		body := contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody
-		if body == nil || body.Value.Content["application/json"] == nil || r.access == exporter {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		body := contract().Paths.Value(r.Pattern).GetOperation(r.Method).RequestBody
+		if body == nil || body.Value.Content["application/json"] == nil || r.Access == endpoint.Exporter {
 			return // it reads no JSON, or OpenTelemetry's
 		}
 		test(t, w, w.sample(t, r), body.Value.Content["application/json"].Schema.Value)
@@ -57,7 +62,7 @@ func TestMalformedBodies(t *testing.T) {
 			"a number out of range":  {cut + comma + `"nonsense":1e999999}`, "nonsense"},
 			"a small number":         {cut + comma + `"nonsense":1e-999999}`, "nonsense"},
 			"a long number":          {cut + comma + `"nonsense":` + strings.Repeat("9", 2000) + "}", "nonsense"},
-			"a long name":            {cut + comma + `"` + strings.Repeat("x", 5000) + `":1}`, clip(strings.Repeat("x", 5000))},
+			"a long name":            {cut + comma + `"` + strings.Repeat("x", 5000) + `":1}`, problem.Clip(strings.Repeat("x", 5000))},
 			"a member without value": {cut + comma + `"nonsense"}`, "nonsense"},
 		}
 		if good.path == "/api/executions" { // does not check nesting so early; see executions_test.go
@@ -75,16 +80,16 @@ func TestMalformedBodies(t *testing.T) {
 }
 
 func TestUnsupportedMediaTypes(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		if contract().Paths.Value(r.pattern).GetOperation(r.method).RequestBody == nil {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		if contract().Paths.Value(r.Pattern).GetOperation(r.Method).RequestBody == nil {
 			return // it reads no body
 		}
-		if r.access == exporter {
+		if r.Access == endpoint.Exporter {
 			return // its bodies are defined by OpenTelemetry's protocol
 		}
-		limit := maxBody
-		if r.pattern == "/api/executions" {
-			limit = maxExecutionBody
+		limit := input.MaxBody
+		if r.Pattern == "/api/executions" {
+			limit = ingest.MaxBody
 		}
 		good := w.sample(t, r)
 		for _, contentType := range []string{
@@ -111,11 +116,11 @@ func TestUnsupportedMediaTypes(t *testing.T) {
 }
 
 func TestUnexpectedBodies(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		if r.method != http.MethodPost || r.access == exporter || contract().Paths.Value(r.pattern).Post.RequestBody != nil {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		if r.Method != http.MethodPost || r.Access == endpoint.Exporter || contract().Paths.Value(r.Pattern).Post.RequestBody != nil {
 			return // it reads a body, or is not a POST
 		}
-		for _, body := range []string{"x", `{"force":true}`, "[]", "null", "{", strings.Repeat(" ", maxBody), "\x00"} {
+		for _, body := range []string{"x", `{"force":true}`, "[]", "null", "{", strings.Repeat(" ", input.MaxBody), "\x00"} {
 			bad := w.sample(t, r)
 			bad.body = body
 			w.refused(t, bad, http.StatusBadRequest, "")
@@ -131,7 +136,7 @@ func TestWrongTypes(t *testing.T) {
 				request.body = replaceMember(t, request.body, "agent_ids", "") // only one of the two is allowed
 			}
 			request.body = replaceMember(t, request.body, bad.member, bad.value)
-			t.Run(bad.field+"="+clip(bad.value), func(t *testing.T) { w.refused(t, request, http.StatusBadRequest, bad.field) })
+			t.Run(bad.field+"="+problem.Clip(bad.value), func(t *testing.T) { w.refused(t, request, http.StatusBadRequest, bad.field) })
 		}
 		for _, name := range schema.Required {
 			request := good

@@ -12,6 +12,10 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/input"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // The tests in this file and in badbody_test.go are driven by the table of routes and by the OpenAPI document: a new
@@ -83,19 +87,19 @@ func newFixture(t testing.TB) *fixture {
 }
 
 // sample returns a valid request for a route, with a token that may use it.
-func (w *fixture) sample(t testing.TB, r route) request {
+func (w *fixture) sample(t testing.TB, r endpoint.Route) request {
 	t.Helper()
-	good, ok := w.samples[r.method+" "+r.pattern]
+	good, ok := w.samples[r.Method+" "+r.Pattern]
 	if !ok {
-		t.Fatalf("no sample of a good request to %s %s: add one to newFixture", r.method, r.pattern)
+		t.Fatalf("no sample of a good request to %s %s: add one to newFixture", r.Method, r.Pattern)
 	}
-	good.method = r.method
-	switch r.access {
-	case admin, enroller, reporter:
+	good.method = r.Method
+	switch r.Access {
+	case endpoint.Admin, endpoint.Enroller, endpoint.Reporter:
 		good.token = adminToken
-	case agentOnly, agentOrAdmin:
+	case endpoint.AgentOnly, endpoint.AgentOrAdmin:
 		good.token = w.tokens["a1"]
-	case ingester, exporter:
+	case endpoint.Ingester, endpoint.Exporter:
 		good.token = ingestToken
 	}
 	return good
@@ -123,12 +127,12 @@ func (w *fixture) contents(t testing.TB) string {
 }
 
 // eachRoute runs a test for each route against one fixture, whose data the test must not change.
-func eachRoute(t *testing.T, test func(t *testing.T, w *fixture, r route)) {
+func eachRoute(t *testing.T, test func(t *testing.T, w *fixture, r endpoint.Route)) {
 	t.Parallel()
 	w := newFixture(t)
 	before := w.contents(t)
 	for _, r := range routes {
-		t.Run(r.method+" "+r.pattern, func(t *testing.T) { test(t, w, r) })
+		t.Run(r.Method+" "+r.Pattern, func(t *testing.T) { test(t, w, r) })
 	}
 	if after := w.contents(t); after != before {
 		t.Errorf("a refused request changed something:\n%s\nbecame\n%s", before, after)
@@ -140,20 +144,20 @@ func (w *fixture) refused(t *testing.T, r request, status int, field string) {
 	t.Helper()
 	p := w.send(t, r).want(status).problem()
 	if p.Field != field {
-		t.Errorf("%s %s %s: the field at fault is called %q, want %q (%s)", r.method, clip(r.path), clip(r.body), p.Field, field, p.Detail)
+		t.Errorf("%s %s %s: the field at fault is called %q, want %q (%s)", r.method, problem.Clip(r.path), problem.Clip(r.body), p.Field, field, p.Detail)
 	}
 }
 
 func TestWrongMethods(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "NONSENSE"} {
-			if slices.ContainsFunc(routes, func(other route) bool { return other.method == method && other.pattern == r.pattern }) {
+			if slices.ContainsFunc(routes, func(other endpoint.Route) bool { return other.Method == method && other.Pattern == r.Pattern }) {
 				continue
 			}
 			bad := w.sample(t, r)
 			bad.method = method
 			got := w.send(t, bad).want(http.StatusMethodNotAllowed)
-			if allow := got.Header().Get("Allow"); !strings.Contains(allow, r.method) {
+			if allow := got.Header().Get("Allow"); !strings.Contains(allow, r.Method) {
 				t.Errorf("%s: Allow is %q", method, allow)
 			}
 		}
@@ -161,7 +165,7 @@ func TestWrongMethods(t *testing.T) {
 }
 
 func TestUnknownPaths(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
 		good := w.sample(t, r)
 		path, query, _ := strings.Cut(good.path, "?")
 		for _, bad := range []string{
@@ -169,25 +173,25 @@ func TestUnknownPaths(t *testing.T) {
 			path + "/nothing/here", path + "%2F", path + "%2f..", strings.ToUpper(path), path + "%00", path + ";x=1",
 			"/" + strings.Repeat("x", 10_000), path + "/" + strings.Repeat("y", 10_000),
 		} {
-			if strings.HasSuffix(r.pattern, "{user_id}") && strings.HasPrefix(bad, path) && !strings.Contains(bad[len(path):], "/") && !strings.HasSuffix(bad, "%00") {
+			if strings.HasSuffix(r.Pattern, "{user_id}") && strings.HasPrefix(bad, path) && !strings.Contains(bad[len(path):], "/") && !strings.HasSuffix(bad, "%00") {
 				continue // a valid user id
 			}
 			request := good
 			request.path = bad + "?" + query
 			got := w.send(t, request)
 			if got.Code < 400 || got.Code >= 500 {
-				t.Errorf("%s: got %d, want 4xx", clip(bad), got.Code)
+				t.Errorf("%s: got %d, want 4xx", problem.Clip(bad), got.Code)
 			}
 			if got.Header().Get("Location") != "" {
-				t.Errorf("%s: redirected", clip(bad))
+				t.Errorf("%s: redirected", problem.Clip(bad))
 			}
 		}
 	})
 }
 
 func TestBadPathParameters(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
-		before, rest, found := strings.Cut(r.pattern, "{")
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
+		before, rest, found := strings.Cut(r.Pattern, "{")
 		if !found {
 			return // the path has no parameter
 		}
@@ -213,7 +217,7 @@ func TestBadPathParameters(t *testing.T) {
 			return
 		}
 		request := w.sample(t, r)
-		if r.access == agentOrAdmin {
+		if r.Access == endpoint.AgentOrAdmin {
 			request.token = adminToken
 		}
 		request.path = before + "0197a1b2-0000-7e4f-8a5b-6c7d8e9f0a1b" + after + "?" + query
@@ -222,7 +226,7 @@ func TestBadPathParameters(t *testing.T) {
 }
 
 func TestBadQueryParameters(t *testing.T) {
-	eachRoute(t, func(t *testing.T, w *fixture, r route) {
+	eachRoute(t, func(t *testing.T, w *fixture, r endpoint.Route) {
 		with := func(query string) request {
 			bad := w.sample(t, r)
 			path, own, _ := strings.Cut(bad.path, "?")
@@ -236,10 +240,10 @@ func TestBadQueryParameters(t *testing.T) {
 			}
 			return bad
 		}
-		if r.access == exporter {
+		if r.Access == endpoint.Exporter {
 			return // the protocol does not define query parameters
 		}
-		operation := contract().Paths.Value(r.pattern).GetOperation(r.method)
+		operation := contract().Paths.Value(r.Pattern).GetOperation(r.Method)
 		if operation.Responses.Status(http.StatusBadRequest) == nil {
 			w.send(t, with("nonsense=1")).want(http.StatusOK)
 			return
@@ -283,9 +287,9 @@ func badValues(p *openapi3.Parameter) []string {
 	case len(schema.Enum) > 0:
 		bad = append(bad, "nonsense", strings.ToUpper(fmt.Sprint(schema.Enum[0])), fmt.Sprint(schema.Enum[0])+" ")
 	case p.Name == "cursor":
-		good := list{"agents", []string{"", ""}}.cursor("a1")
+		good := input.NewList("agents", "", "").Cursor("a1")
 		bad = append(bad, "x", "====", good[1:], good[:len(good)-1], "B"+good[1:], good+"A", strings.Repeat("A", 5000),
-			list{"others", nil}.cursor("a1"), list{"agents", []string{"", ""}}.cursor("a b"))
+			input.NewList("others").Cursor("a1"), input.NewList("agents", "", "").Cursor("a b"))
 	case p.Name == "wait":
 		bad = append(bad, "61s", "2h", "-1s", "1", "soon", "9999999999h", "1e3s", "NaNs")
 	case p.Name == "label":

@@ -3,16 +3,18 @@ package server
 import (
 	"net/http"
 	"testing"
+
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
-// BenchmarkChain measures the overhead of every request, with an endpoint that does nothing: the exchange, its id and
+// BenchmarkChain measures the overhead of every request, with an endpoint that does nothing: the endpoint.Exchange, its id and
 // headers, routing, recording and the request log (in which idle polls are sampled). BenchmarkIdlePoll adds
 // authentication and the mailbox.
 func BenchmarkChain(b *testing.B) {
 	a := newAPI(b, nil)
 	place, _ := a.root.find("/livez")
-	place.methods["GET"].serve = func(_ *Server, x *exchange) error {
-		x.idle = true
+	place.methods["GET"].Serve = func(x *endpoint.Exchange) error {
+		x.Idle = true
 		x.WriteHeader(http.StatusNoContent)
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 const (
@@ -22,8 +23,8 @@ var errReadsBusy = &fault.Error{
 
 // isRead reports whether a route is one of the reads that share a third of the pool. However slow they are, the other
 // connections are left for enrollments, deployments, polls and status reports. Each read uses one connection at a time.
-func (r route) isRead() bool {
-	switch r.pattern {
+func isRead(r endpoint.Route) bool {
+	switch r.Pattern {
 	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml": // no query, or one on a separate connection
 		return false
 	case "/api/admin/executions": // it takes a turn for each page of an export
@@ -31,10 +32,10 @@ func (r route) isRead() bool {
 	case "/api/admin/users/{user_id}":
 		return true
 	}
-	switch r.access {
-	case admin, everyone:
-		return r.method == http.MethodGet
-	case reporter:
+	switch r.Access {
+	case endpoint.Admin, endpoint.Everyone:
+		return r.Method == http.MethodGet
+	case endpoint.Reporter:
 		return true
 	}
 	return false
@@ -50,16 +51,16 @@ func poolShare(conns int32) int {
 }
 
 // enterReads waits for a read's turn.
-func (s *Server) enterReads(x *exchange) error {
+func (s *Server) enterReads(x *endpoint.Exchange) error {
 	select {
 	case s.adminReads <- struct{}{}:
 		return nil
 	default:
 	}
-	_ = x.extendDeadlines(s.now(), readsWithin) // if unsupported, the server's timeouts apply
-	ctx, cancel := context.WithTimeout(x.r.Context(), readsWithin)
+	_ = x.ExtendDeadlines(readsWithin) // if unsupported, the server's timeouts apply
+	ctx, cancel := context.WithTimeout(x.Request.Context(), readsWithin)
 	defer cancel()
-	if err := s.adminReads.enter(ctx); err != nil {
+	if err := s.adminReads.Enter(ctx); err != nil {
 		return errReadsBusy
 	}
 	return nil

@@ -66,15 +66,15 @@ func TestBlockedReadsLeaveConnections(t *testing.T) {
 func TestOnlyReadsMayWait(t *testing.T) {
 	t.Parallel()
 	for _, r := range routes {
-		name := r.method + " " + r.pattern
+		name := r.Method + " " + r.Pattern
 		switch name {
 		case "GET /api/admin/errors", "GET /api/admin/costs", "GET /api/metrics", "POST /api/reports", "GET /api/deployments", "DELETE /api/admin/users/{user_id}":
-			if !r.isRead() {
+			if !isRead(r) {
 				t.Errorf("%s: want it among the reads", name)
 			}
 		case "POST /api/agents", "POST /api/deployments", "POST /api/executions", "POST /api/deployments/{deployment_id}/status", "GET /api/health", "GET /livez", "GET /readyz",
 			"GET /api/deployments/pending/{agent_id}":
-			if r.isRead() {
+			if isRead(r) {
 				t.Errorf("%s: must not wait for reads", name)
 			}
 		}

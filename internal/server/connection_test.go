@@ -26,6 +26,8 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/reports"
 )
 
 // listen serves a handler with connections.NewServer and returns its address. change may shorten its timeouts.
@@ -91,12 +93,12 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 		s.ReadHeaderTimeout, s.ReadTimeout = 50*time.Millisecond, 100*time.Millisecond
 	})
 	if got := exchangeRaw(t, address, "GET /livez HTTP/1.1\r\nHost: x\r\n"); strings.Contains(got, "200 OK") {
-		t.Errorf("half a header was answered %q", got)
+		t.Errorf("half a header returned %q", got)
 	}
 	got := exchangeRaw(t, address, "POST /api/agents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+adminToken+
 		"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"name\":")
 	if !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, `"slow_body"`) {
-		t.Errorf("half a body was answered %q, want 408", got)
+		t.Errorf("half a body returned %q, want 408", got)
 	}
 }
 
@@ -191,7 +193,7 @@ func TestServerIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reportWithin || s.MaxHeaderBytes == 0 {
+	if s.ReadHeaderTimeout == 0 || s.ReadTimeout == 0 || s.IdleTimeout <= fleet.DefaultPollInterval || s.WriteTimeout <= MaxWait || s.WriteTimeout <= reports.CreateWithin || s.MaxHeaderBytes == 0 {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -256,7 +258,7 @@ func TestShutdownClosesConnections(t *testing.T) {
 		t.Error("a connection was closed while nothing was wrong")
 	}
 	held := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: held, r: httptest.NewRequest("GET", "/", nil), now: time.Now, leaving: &a.leaving}
+	x := &endpoint.Exchange{ResponseWriter: held, Request: httptest.NewRequest("GET", "/", nil), Shared: a.shared}
 	a.CloseConnections()
 	x.WriteHeader(http.StatusNotModified)
 	if got := held.Header().Get("Connection"); got != "close" {

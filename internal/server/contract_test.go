@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 func TestRoutesMatchOpenAPI(t *testing.T) {
@@ -16,14 +18,14 @@ func TestRoutesMatchOpenAPI(t *testing.T) {
 			documented[method+" "+path] = operation
 		}
 	}
-	served := map[string]route{}
+	served := map[string]endpoint.Route{}
 	for _, r := range routes {
-		at := r.method + " " + r.pattern
+		at := r.Method + " " + r.Pattern
 		if _, twice := served[at]; twice {
 			t.Errorf("%s is routed twice", at)
 		}
 		served[at] = r
-		if strings.Count(r.pattern, "{") > 1 {
+		if strings.Count(r.Pattern, "{") > 1 {
 			t.Errorf("%s: the router knows one wildcard a pattern", at)
 		}
 	}
@@ -33,7 +35,7 @@ func TestRoutesMatchOpenAPI(t *testing.T) {
 			t.Errorf("%s is in the document and not served", at)
 			continue
 		}
-		if got, want := schemesOf(r.access), documentedSchemes(operation); !slices.Equal(got, want) {
+		if got, want := schemesOf(r.Access), documentedSchemes(operation); !slices.Equal(got, want) {
 			t.Errorf("%s may be called with %v, the document says %v", at, got, want)
 		}
 	}
@@ -44,20 +46,20 @@ func TestRoutesMatchOpenAPI(t *testing.T) {
 	}
 }
 
-func schemesOf(who access) []string {
+func schemesOf(who endpoint.Access) []string {
 	admins := []string{"adminBearer", "adminHeader", "adminQuery"}
 	switch who {
-	case admin:
+	case endpoint.Admin:
 		return admins
-	case enroller:
+	case endpoint.Enroller:
 		return append(admins, "enrollment")
-	case agentOnly:
+	case endpoint.AgentOnly:
 		return []string{"agent"}
-	case agentOrAdmin:
+	case endpoint.AgentOrAdmin:
 		return append(admins, "agent")
-	case reporter:
+	case endpoint.Reporter:
 		return append(admins, "serviceAccount")
-	case ingester, exporter:
+	case endpoint.Ingester, endpoint.Exporter:
 		return []string{"ingest"}
 	default:
 		return nil

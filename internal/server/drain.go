@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/observe"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // A request is often answered before its body is read, for example if it has no token or the body is too large. If the
@@ -13,13 +14,13 @@ import (
 // error and send everything again. So the response is sent at once, and the rest of the body is read and discarded for
 // a while. To keep this from tying up a replica, it is limited in time, in number, and in bytes per second.
 const (
-	drainWithin           = 5 * time.Second // for known callers
-	drainWithinElse       = 2 * time.Second
-	maxDrains             = 16 // at a time for known callers, and the same number for others
-	maxDrainRate          = 256 << 20
-	drainBuffer           = 32 << 10
-	drainBurst            = 50 * time.Millisecond // allowed lead over the rate
-	maxLeftover     int64 = 256 << 10             // bytes that net/http reads itself, keeping the connection
+	drainWithin     = 5 * time.Second // for known callers
+	drainWithinElse = 2 * time.Second
+	maxDrains       = 16 // at a time for known callers, and the same number for others
+	maxDrainRate    = 256 << 20
+	drainBuffer     = 32 << 10
+	drainBurst      = 50 * time.Millisecond // allowed lead over the rate
+
 )
 
 // drains reads and discards the rest of request bodies.
@@ -39,13 +40,13 @@ func newDrains() *drains {
 }
 
 // drain sends the response of an exchange and reads the rest of its body, within the limits.
-func (d *drains) drain(x *exchange) {
+func (d *drains) drain(x *endpoint.Exchange) {
 	control := http.NewResponseController(x.ResponseWriter)
 	if control.Flush() != nil {
 		return
 	}
 	places, within := d.unknown, drainWithinElse
-	if x.audience == observe.Known {
+	if x.Audience == observe.Known {
 		places, within = d.known, drainWithin
 	}
 	select {
@@ -54,19 +55,19 @@ func (d *drains) drain(x *exchange) {
 	default:
 		return
 	}
-	end := x.now().Add(within)
+	end := x.Shared.Now().Add(within)
 	if control.SetReadDeadline(end) != nil {
 		return
 	}
 	buffer := d.buffers.Get().(*[drainBuffer]byte)
 	defer d.buffers.Put(buffer)
-	for x.now().Before(end) {
-		n, err := x.r.Body.Read(buffer[:])
-		x.bytesIn += int64(n)
+	for x.Shared.Now().Before(end) {
+		n, err := x.Request.Body.Read(buffer[:])
+		x.BytesIn += int64(n)
 		if err != nil {
 			return
 		}
-		if wait := d.pace(n, x.now()); wait > 0 {
+		if wait := d.pace(n, x.Shared.Now()); wait > 0 {
 			time.Sleep(wait)
 		}
 	}
@@ -81,16 +82,4 @@ func (d *drains) pace(n int, now time.Time) time.Duration {
 	}
 	d.free = d.free.Add(time.Duration(n) * time.Second / maxDrainRate)
 	return d.free.Sub(now) - drainBurst
-}
-
-// leavesBody reports whether more of the body is unread than net/http would read itself.
-func (x *exchange) leavesBody() bool {
-	if x.r.ContentLength == 0 || x.r.ProtoMajor != 1 {
-		return false
-	}
-	left := x.r.ContentLength
-	if x.body != nil {
-		left = x.body.unread(x.r)
-	}
-	return left < 0 || left > maxLeftover
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/ingest"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 // record sends executions as JSON.
@@ -25,7 +27,7 @@ func (a *api) record(t testing.TB, body string) response {
 // recordLines sends executions as NDJSON.
 func (a *api) recordLines(t testing.TB, body string) response {
 	t.Helper()
-	return a.send(t, request{method: "POST", path: "/api/executions", token: ingestToken, body: body, contentType: ndjson})
+	return a.send(t, request{method: "POST", path: "/api/executions", token: ingestToken, body: body, contentType: ingest.NDJSON})
 }
 
 func (r response) recorded() openapi.RecordedExecutions {
@@ -107,7 +109,7 @@ func TestExecutionDefaults(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	nulls := ""
-	for _, field := range executionFields {
+	for _, field := range ingest.Fields {
 		if field != "user_id" && field != "agent_name" && field != "status" {
 			nulls += `,"` + field + `":null`
 		}
@@ -211,10 +213,10 @@ func TestBadBatches(t *testing.T) {
 		"a list that is cut":  {`{"executions":[` + good, false, 400, "malformed_json", "executions"},
 		"an item that is cut": {`{"executions":[` + good[:20], false, 400, "malformed_json", "executions[0]"},
 		"NaN":                 {`{"executions":[{"tokens_used":NaN}]}`, false, 400, "malformed_json", "executions[0].tokens_used"},
-		"absurdly deep":       {`{"executions":` + strings.Repeat("[", 100_000), false, 400, "malformed_json", clip("executions" + strings.Repeat("[0]", 100))},
-		"one too many":        {`{"executions":[` + many(maxExecutions+1, ",") + `]}`, false, 413, "too_many_executions", ""},
-		"a line too many":     {many(maxExecutions+1, "\n"), true, 413, "too_many_executions", ""},
-		"more than the limit": {strings.Repeat(" ", maxExecutionBody) + good, true, 413, "body_too_large", ""},
+		"absurdly deep":       {`{"executions":` + strings.Repeat("[", 100_000), false, 400, "malformed_json", problem.Clip("executions" + strings.Repeat("[0]", 100))},
+		"one too many":        {`{"executions":[` + many(ingest.MaxExecutions+1, ",") + `]}`, false, 413, "too_many_executions", ""},
+		"a line too many":     {many(ingest.MaxExecutions+1, "\n"), true, 413, "too_many_executions", ""},
+		"more than the limit": {strings.Repeat(" ", ingest.MaxBody) + good, true, 413, "body_too_large", ""},
 		"a parameter":         {good, false, 400, "unknown_parameter", "x"},
 	}
 	for name, tt := range tests {
@@ -222,7 +224,7 @@ func TestBadBatches(t *testing.T) {
 			before := a.stored(t)
 			r := request{method: "POST", path: "/api/executions", token: ingestToken, body: tt.body}
 			if tt.lines {
-				r.contentType = ndjson + "; charset=utf-8"
+				r.contentType = ingest.NDJSON + "; charset=utf-8"
 			}
 			if tt.code == "unknown_parameter" {
 				r.path += "?x=1"
@@ -236,7 +238,7 @@ func TestBadBatches(t *testing.T) {
 			}
 		})
 	}
-	if got := a.record(t, `{"executions":[`+many(maxExecutions, ",")+`]}`).want(http.StatusCreated).recorded(); got.Accepted != maxExecutions {
+	if got := a.record(t, `{"executions":[`+many(ingest.MaxExecutions, ",")+`]}`).want(http.StatusCreated).recorded(); got.Accepted != ingest.MaxExecutions {
 		t.Errorf("got %+v of a full request", got)
 	}
 }

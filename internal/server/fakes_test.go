@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/server/ingest"
 )
 
 // deaf is a ledger's observer that ignores everything.
@@ -45,7 +46,7 @@ func (f countedExecutions) Facts(_ context.Context, w execution.Window) (executi
 
 // fakeTraces responds to exports with the status set by a test.
 type fakeTraces struct {
-	Traces
+	ingest.Exports
 	status int
 }
 

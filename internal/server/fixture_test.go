@@ -31,6 +31,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
@@ -189,7 +190,7 @@ func (a *api) send(t testing.TB, r request) response {
 	a.ServeHTTP(recorder, req)
 	answer := response{recorder, t}
 	if recorder.Code == http.StatusInternalServerError {
-		t.Fatalf("%s %s: 500\n%s\n%s", r.method, clip(r.path), recorder.Body, a.log)
+		t.Fatalf("%s %s: 500\n%s\n%s", r.method, problem.Clip(r.path), recorder.Body, a.log)
 	}
 	if recorder.Code >= http.StatusBadRequest && r.method != http.MethodHead && !strings.HasPrefix(r.path, "/api/health") &&
 		recorder.Code != http.StatusUnprocessableEntity && !isExport(r) {
@@ -215,7 +216,7 @@ func serve(handler http.Handler, req *http.Request) *httptest.ResponseRecorder {
 func (r response) want(status int) response {
 	r.t.Helper()
 	if r.Code != status {
-		r.t.Fatalf("got %d, want %d\n%s", r.Code, status, clip(r.Body.String()))
+		r.t.Fatalf("got %d, want %d\n%s", r.Code, status, problem.Clip(r.Body.String()))
 	}
 	return r
 }
@@ -262,18 +263,18 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 		return
 	}
 	e := place.endpoint(req.Method)
-	item := doc.Paths.Value(e.pattern)
-	if item == nil || item.GetOperation(e.method) == nil {
-		t.Fatalf("%s %s is not in the document", e.method, e.pattern)
+	item := doc.Paths.Value(e.Pattern)
+	if item == nil || item.GetOperation(e.Method) == nil {
+		t.Fatalf("%s %s is not in the document", e.Method, e.Pattern)
 	}
-	if undocumented[got.Code] && item.GetOperation(e.method).Responses.Status(got.Code) == nil {
+	if undocumented[got.Code] && item.GetOperation(e.Method).Responses.Status(got.Code) == nil {
 		return
 	}
 	mediaType := got.Header().Get("Content-Type")
 	input := &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{
 			Request: req,
-			Route:   &routers.Route{Spec: doc, Path: e.pattern, PathItem: item, Method: e.method, Operation: item.GetOperation(e.method)},
+			Route:   &routers.Route{Spec: doc, Path: e.Pattern, PathItem: item, Method: e.Method, Operation: item.GetOperation(e.Method)},
 		},
 		Status: got.Code, Header: got.Header(),
 		Options: &openapi3filter.Options{
@@ -283,7 +284,7 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 	}
 	input.SetBodyBytes(got.Body.Bytes())
 	if err := openapi3filter.ValidateResponse(context.Background(), input); err != nil {
-		t.Errorf("%s %s: the answer %d breaks the contract: %v\n%s", e.method, e.pattern, got.Code, err, clip(got.Body.String()))
+		t.Errorf("%s %s: the answer %d breaks the contract: %v\n%s", e.Method, e.Pattern, got.Code, err, problem.Clip(got.Body.String()))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
 const (
@@ -46,15 +48,15 @@ func (s *Server) ping(ctx context.Context) (schemaVersion int64, err error) {
 // health is a response that is sent with status 503 if the replica is down.
 type health struct{ openapi.Health }
 
-func (h health) send(x *exchange) error {
+func (h health) Send(x *endpoint.Exchange) error {
 	status := http.StatusOK
 	if h.Status == openapi.HealthStatusDown {
 		status = http.StatusServiceUnavailable
 	}
-	return sendJSON(x, status, h.Health)
+	return endpoint.SendJSON(x, status, h.Health)
 }
 
-func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
+func (s *Server) getHealth(ctx context.Context, _ endpoint.Nothing) (health, error) {
 	version, err := s.ping(ctx)
 	pool := healthPool(s.database.Pool())
 	h := openapi.Health{
@@ -79,7 +81,7 @@ func (s *Server) getHealth(ctx context.Context, _ nothing) (health, error) {
 	}
 	if err != nil {
 		reason := fault.ErrUnavailable.Detail
-		if known := problemOf(err); known != nil {
+		if known := problem.Of(err); known != nil {
 			reason = known.Detail
 		}
 		reason, _, _ = strings.Cut(reason, "; try again")
@@ -107,13 +109,15 @@ func healthPool(p metrics.PoolSample) openapi.HealthPool {
 	return pool
 }
 
-var alive = content{status: http.StatusOK, mediaType: "text/plain; charset=utf-8", body: []byte("ok\n")}
+var alive = endpoint.Content{Status: http.StatusOK, MediaType: "text/plain; charset=utf-8", Body: []byte("ok\n")}
 
-func (*Server) getLivez(context.Context, nothing) (content, error) { return alive, nil }
+func (*Server) getLivez(context.Context, endpoint.Nothing) (endpoint.Content, error) {
+	return alive, nil
+}
 
-func (s *Server) getReadyz(context.Context, nothing) (content, error) {
+func (s *Server) getReadyz(context.Context, endpoint.Nothing) (endpoint.Content, error) {
 	if err := s.ready(); err != nil {
-		return content{}, newProblem(http.StatusServiceUnavailable, "not_ready", "", "%s", clip(err.Error()))
+		return endpoint.Content{}, problem.New(http.StatusServiceUnavailable, "not_ready", "", "%s", problem.Clip(err.Error()))
 	}
 	return alive, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/ratelimit"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // limitedServer returns a Server that has only rate limits, and its clock.
@@ -22,15 +23,15 @@ func limitedServer(t *testing.T, rules ...string) (*Server, *time.Time) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := &Server{jitter: func() float64 { return 0.99 }, now: func() time.Time { return now }}
-	s.limits = ratelimit.New(ratelimit.Options{Limits: limits, Now: s.now})
-	return s, &now
+	shared := &endpoint.Shared{Jitter: func() float64 { return 0.99 }, Now: func() time.Time { return now }}
+	shared.Limiter = ratelimit.New(ratelimit.Options{Limits: limits, Now: shared.Now})
+	return &Server{shared: shared}, &now
 }
 
 // admitted returns the response to a request for which ask checks the limits.
-func (s *Server) admitted(ask func(x *exchange) error) *httptest.ResponseRecorder {
+func (s *Server) admitted(ask func(x *endpoint.Exchange) error) *httptest.ResponseRecorder {
 	recorder := httptest.NewRecorder()
-	x := &exchange{ResponseWriter: recorder, r: httptest.NewRequest(http.MethodPost, "/", http.NoBody), now: s.now, leaving: &s.leaving}
+	x := &endpoint.Exchange{ResponseWriter: recorder, Request: httptest.NewRequest(http.MethodPost, "/", http.NoBody), Shared: s.shared}
 	if err := ask(x); err != nil {
 		s.fail(x, err)
 	} else {
@@ -98,7 +99,7 @@ func TestLimitHeaders(t *testing.T) {
 		s, now := limitedServer(t, tt.rules...)
 		for i, step := range tt.steps {
 			*now = now.Add(step.later)
-			r := s.admitted(func(x *exchange) error { return s.admit(x, step.scope, step.who, step.n) })
+			r := s.admitted(func(x *endpoint.Exchange) error { return x.Admit(step.scope, step.who, step.n) })
 			got := answer{r.Code, r.Header().Get("RateLimit-Policy"), r.Header().Get("RateLimit"), r.Header().Get("Retry-After"), ""}
 			if r.Code == http.StatusTooManyRequests {
 				var p openapi.Problem
@@ -117,7 +118,9 @@ func TestLimitHeaders(t *testing.T) {
 func TestNoLimiterAdmitsEverything(t *testing.T) {
 	t.Parallel()
 	s := &Server{now: time.Now}
-	if r := s.admitted(func(x *exchange) error { return s.admit(x, ratelimit.Ingest, ratelimit.Subject{User: "u"}, 1<<40) }); r.Code != http.StatusNoContent || len(r.Header()) != 0 {
+	if r := s.admitted(func(x *endpoint.Exchange) error {
+		return x.Admit(ratelimit.Ingest, ratelimit.Subject{User: "u"}, 1<<40)
+	}); r.Code != http.StatusNoContent || len(r.Header()) != 0 {
 		t.Errorf("got %d, %v", r.Code, r.Header())
 	}
 }
@@ -128,7 +131,7 @@ func TestRetryAfterMatchesAdmission(t *testing.T) {
 	for _, rule := range []string{"gateway/user=7/s:burst=20", "gateway/user=7/m", "gateway/user=11/h", "gateway/user=13/d"} {
 		s, now := limitedServer(t, rule)
 		ask := func(n int) *httptest.ResponseRecorder {
-			return s.admitted(func(x *exchange) error { return s.admit(x, ratelimit.Gateway, ratelimit.Subject{User: "u"}, n) })
+			return s.admitted(func(x *endpoint.Exchange) error { return x.Admit(ratelimit.Gateway, ratelimit.Subject{User: "u"}, n) })
 		}
 		for i := range 40 {
 			n := 1 + i%5
@@ -170,9 +173,9 @@ func TestPreDecodedExecutionsAreLimited(t *testing.T) {
 		{nil, "", "", ""},
 	} {
 		recorder := httptest.NewRecorder()
-		x := &exchange{ResponseWriter: recorder, caller: caller{ingest: [32]byte{1}}}
+		x := &endpoint.Exchange{ResponseWriter: recorder, Shared: s.shared, Caller: endpoint.Caller{Ingest: [32]byte{1}}}
 		got := ""
-		if err := execution.Admit(s.admitting(t.Context(), x), of(tt.users...)); err != nil {
+		if err := execution.Admit(x.Admitting(t.Context()), of(tt.users...)); err != nil {
 			got = err.Error()
 		}
 		if header := recorder.Header(); got != tt.want || header.Get("RateLimit") != tt.state || header.Get("Retry-After") != tt.retryAfter {

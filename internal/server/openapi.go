@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // document is the OpenAPI document and its entity tag.
@@ -20,13 +21,13 @@ func newDocument() document {
 }
 
 // getOpenAPI serves the document, or 304 if the client has it.
-func (s *Server) getOpenAPI(x *exchange) error {
+func (s *Server) getOpenAPI(x *endpoint.Exchange) error {
 	header := x.Header()
 	header.Set("ETag", s.openAPI.tag)
 	header.Set("Cache-Control", "no-cache")
-	if x.knows(s.openAPI.tag) {
+	if x.Knows(s.openAPI.tag) {
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return content{status: http.StatusOK, mediaType: "application/yaml", body: s.openAPI.body}.send(x)
+	return endpoint.Content{Status: http.StatusOK, MediaType: "application/yaml", Body: s.openAPI.body}.Send(x)
 }

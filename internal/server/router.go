@@ -14,7 +14,7 @@ import (
 type node struct {
 	literal  map[string]*node
 	wildcard *node
-	methods  map[string]*endpoint
+	methods  map[string]*mounted
 	allow    string // the value of the Allow header
 }
 
@@ -43,9 +43,9 @@ func (n *node) add(pattern string) *node {
 }
 
 // handle adds an endpoint to the node.
-func (n *node) handle(method string, e *endpoint) {
+func (n *node) handle(method string, e *mounted) {
 	if n.methods == nil {
-		n.methods = map[string]*endpoint{}
+		n.methods = map[string]*mounted{}
 	}
 	n.methods[method] = e
 	allowed := make([]string, 0, len(n.methods)+1)
@@ -86,7 +86,7 @@ func (n *node) find(escapedPath string) (place *node, param string) {
 }
 
 // endpoint returns the endpoint of a method. HEAD is served as GET; net/http omits the body.
-func (n *node) endpoint(method string) *endpoint {
+func (n *node) endpoint(method string) *mounted {
 	if method == "HEAD" {
 		method = "GET"
 	}

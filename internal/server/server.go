@@ -1,7 +1,7 @@
 package server
 
 import (
-	"context"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,19 +21,42 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/server/executions"
+	"github.com/watchbill/watchbill/internal/server/fleet"
+	"github.com/watchbill/watchbill/internal/server/ingest"
+	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/server/reports"
+	"github.com/watchbill/watchbill/internal/server/traffic"
 )
+
+// The default limits of the memory for request bodies and for large responses, in bytes.
+const (
+	DefaultBodyMemory   int64 = 256 << 20
+	DefaultAnswerMemory int64 = 64 << 20
+)
+
+// MaxWait is the longest ?wait= of a poll that is accepted. Options.MaxPollWait may limit the time further.
+const MaxWait = fleet.MaxWait
+
+// maxComputations is the maximum number of administrators' metrics and costs that are computed at once; others wait. A
+// year of rollups is many rows.
+const maxComputations = 2
+
+// DisplayCurrency is a currency in which costs are shown in addition to USD.
+type DisplayCurrency = executions.DisplayCurrency
 
 // Options configures a Server. All fields are required unless noted otherwise.
 type Options struct {
-	Agents       Agents
-	Deployments  Deployments
-	Measurements Measurements
-	Reports      Reports
-	Ledger       Ledger
-	Executions   Executions
-	Traces       Traces
-	LogRecords   Traces // for exports of logs
-	Gateway      Gateway
+	Agents       fleet.Agents
+	Deployments  fleet.Deployments
+	Measurements reports.Measurements
+	Reports      reports.Reports
+	Ledger       ingest.Ledger
+	Executions   executions.Store
+	Traces       ingest.Exports
+	LogRecords   ingest.Exports // for exports of logs
+	Gateway      ingest.Gateway
 	Database     Database
 	// Pseudonym returns the pseudonym that is stored instead of a user's id. If nil, ids are stored unchanged. If set,
 	// logs contain no user ids.
@@ -42,7 +65,11 @@ type Options struct {
 	Limiter   *ratelimit.Limiter // nil for no rate limits
 	Accounts  ServiceAccounts    // if nil, only administrators create reports
 	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
-	UnreadCount func(name string)
+	UnreadCount   func(name string)
+	TrafficSeries traffic.Series
+	Events        traffic.Events
+	// PriceOf, if not nil, returns the price of an execution in the price list in force.
+	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
 	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
 	Strains func() []string
 
@@ -50,11 +77,6 @@ type Options struct {
 	Requests *logging.RequestLogger
 	Security *logging.SecurityLog
 	Log      *zap.Logger
-
-	TrafficSeries TrafficSeries
-	Events        Events
-	// PriceOf, if not nil, returns the price of an execution in the price list in force.
-	PriceOf func(*execution.Execution) (execution.AppliedPrice, bool)
 
 	// Currency is a currency in which costs are shown in addition to USD. The zero value means none.
 	Currency DisplayCurrency
@@ -85,30 +107,22 @@ type Options struct {
 
 // Server is the http.Handler of the REST API. connections.NewHTTPServer returns an HTTP server for it.
 type Server struct {
-	agents        Agents
-	deployments   Deployments
-	measurements  Measurements
-	reports       Reports
-	ledger        Ledger
-	executions    Executions
-	traces        Traces
-	logRecords    Traces
-	unreadCount   func(string)
-	gateway       Gateway
-	pseudonym     func(string) string // may be nil
-	database      Database
-	currency      DisplayCurrency
-	trafficSeries TrafficSeries
-	events        Events
-	priceOf       func(*execution.Execution) (execution.AppliedPrice, bool) // may be nil
-	mailbox       *mailbox.Mailbox
-	limits        *ratelimit.Limiter // may be nil
-	accounts      ServiceAccounts    // may be nil
-	strains       func() []string    // may be nil
+	shared     *endpoint.Shared
+	fleet      *fleet.API
+	ingest     *ingest.API
+	executions *executions.API
+	reports    *reports.API
+	traffic    *traffic.API
+	// refuseExport encodes the response to an export that is rejected.
+	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
+
+	database Database
+	mailbox  *mailbox.Mailbox
+	accounts ServiceAccounts // may be nil
+	strains  func() []string // may be nil
 
 	recorder *metrics.Recorder
 	requests *logging.RequestLogger
-	security *logging.SecurityLog
 	log      *zap.Logger
 	proxies  connections.TrustedProxies
 
@@ -116,7 +130,6 @@ type Server struct {
 	ingestTokens tokens
 	grants       Grants
 
-	maxPollWait           time.Duration
 	noAdminTokenParameter bool
 
 	ready   func() error
@@ -130,34 +143,20 @@ type Server struct {
 	idStart    string // prefix of generated request ids
 	idCount    atomic.Uint64
 	pings      pinger
-	reads      *pendingReads
-	bodies     *budget // of request bodies
-	answers    *budget // of large responses
 	drains     *drains
-	adminReads gate           // see route.isRead
-	metering   gate           // for administrators' metrics and costs
+	adminReads endpoint.Gate  // see route.isRead
 	unknown    *waitingTokens // tokens of no known agent
-	open       *openMetrics   // for callers without a valid token
-	tokened    *openMetrics   // for known callers that are not administrators
-	turns      *turns         // of agents at the database
-	reporting  gate           // for creating reports
-	exporting  gate           // for exports of executions
 	openAPI    document
-
-	eventWithin time.Duration // see stream
-	streaming   context.Context
-	endStreams  context.CancelFunc
-	leaving     atomic.Bool // see CloseConnections
 }
 
 // CloseConnections makes every response from now on close its connection, so that the client sends its next request to
 // another replica. A replica calls it before it shuts down, since a request that arrives while an idle connection is
 // being closed would fail.
-func (s *Server) CloseConnections() { s.leaving.Store(true) }
+func (s *Server) CloseConnections() { s.shared.Leaving.Store(true) }
 
-// endpoint is a route as it is served.
-type endpoint struct {
-	route
+// mounted is a route as it is served.
+type mounted struct {
+	endpoint.Route
 	record *metrics.Route
 	read   bool // see isRead
 }
@@ -168,26 +167,47 @@ func New(opts Options) (*Server, error) {
 	if _, err := io.ReadFull(opts.Random, start[:]); err != nil {
 		return nil, fmt.Errorf("draw the start of request ids: %w", err)
 	}
+	computing := endpoint.NewGate(maxComputations)
 	s := &Server{
-		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
-		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, unreadCount: opts.UnreadCount,
-		gateway: opts.Gateway, pseudonym: opts.Pseudonym, currency: opts.Currency, priceOf: opts.PriceOf, trafficSeries: opts.TrafficSeries, events: opts.Events, exporting: newGate(maxExports),
-		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
-		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
+		shared: &endpoint.Shared{
+			Now: opts.Now, Jitter: opts.Jitter, Limiter: opts.Limiter, Turns: endpoint.NewTurns(),
+			Bodies:   endpoint.NewBudget(cmp.Or(opts.BodyMemory, DefaultBodyMemory)),
+			Answers:  endpoint.NewBudget(cmp.Or(opts.AnswerMemory, DefaultAnswerMemory)),
+			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
+		},
+
+		fleet: fleet.New(fleet.Options{
+			Agents: opts.Agents, Deployments: opts.Deployments, Mailbox: opts.Mailbox, Recorder: opts.Recorder,
+			MaxPollWait: opts.MaxPollWait, MaxReads: poolShare(opts.Database.Pool().Max),
+			Log: opts.Log, Now: opts.Now, Random: opts.Random, Jitter: opts.Jitter,
+		}),
+		executions: executions.New(executions.Options{
+			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now, PriceOf: opts.PriceOf,
+		}),
+		reports: reports.New(reports.Options{
+			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
+			Now: opts.Now, Random: opts.Random,
+		}),
+		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
+		ingest: ingest.New(ingest.Options{
+			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
+			Log: opts.Log, Now: opts.Now, Random: opts.Random,
+		}),
+		refuseExport: opts.Traces.Refuse,
+		database:     opts.Database, mailbox: opts.Mailbox, accounts: opts.Accounts, strains: opts.Strains,
+		recorder: opts.Recorder, requests: opts.Requests, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,
-		maxPollWait: opts.MaxPollWait, noAdminTokenParameter: opts.NoAdminTokenParameter,
-		version: opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
+		noAdminTokenParameter: opts.NoAdminTokenParameter,
+		version:               opts.Version, now: opts.Now, random: opts.Random, jitter: opts.Jitter,
 		started: opts.Now(), idStart: hex.EncodeToString(start[:]) + "-",
-		bodies: newBudget(orDefault(opts.BodyMemory, DefaultBodyMemory)), answers: newBudget(orDefault(opts.AnswerMemory, DefaultAnswerMemory)),
-		drains: newDrains(), adminReads: newGate(poolShare(opts.Database.Pool().Max)), metering: newGate(maxComputations), reporting: newGate(maxComputations), unknown: newWaitingTokens(maxUnknownTokens),
-		open: newOpenMetrics(), tokened: newOpenMetrics(), turns: newTurns(), openAPI: newDocument(),
-		eventWithin: eventWithin,
-		reads:       newPendingReads(opts.Deployments.Pending, poolShare(opts.Database.Pool().Max)),
+		drains: newDrains(), adminReads: endpoint.NewGate(poolShare(opts.Database.Pool().Max)),
+		unknown: newWaitingTokens(maxUnknownTokens),
+		openAPI: newDocument(),
 	}
-	s.streaming, s.endStreams = context.WithCancel(context.Background())
 	s.ready = s.readyWhenFilled
-	for _, r := range routes {
-		s.root.add(r.pattern).handle(r.method, &endpoint{r, s.recorder.Route(r.method, r.pattern), r.isRead()})
+	s.executions.EnterRead = func(x *endpoint.Exchange) (func(), error) { return s.adminReads.Leave, s.enterReads(x) }
+	for _, r := range s.routes() {
+		s.root.add(r.Pattern).handle(r.Method, &mounted{r, s.recorder.Route(r.Method, r.Pattern), isRead(r)})
 	}
 	return s, nil
 }
@@ -196,57 +216,60 @@ func New(opts Options) (*Server, error) {
 var (
 	noSniff    = []string{"nosniff"}
 	noStore    = []string{"no-store"}
-	noReferrer = []string{"no-referrer"} // see exchange.hideReferrer
+	noReferrer = []string{"no-referrer"} // see hideReferrer
 	closing    = []string{"close"}
 )
 
 // ServeHTTP implements http.Handler. It shows the steps of a request in order.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, r: r, start: s.now(), requestID: s.requestID(r), now: s.now, leaving: &s.leaving, answers: s.answers}
-	x.idHeader[0] = x.requestID
+	x := &endpoint.Exchange{ResponseWriter: w, Request: r, Shared: s.shared, Start: s.now(), RequestID: s.requestID(r)}
+	x.IDHeader[0] = x.RequestID
 	header := w.Header()
-	header["X-Request-Id"] = x.idHeader[:]
+	header["X-Request-Id"] = x.IDHeader[:]
 	header["X-Content-Type-Options"] = noSniff
 	header["Cache-Control"] = noStore
-	if x.conn = connections.Of(r.Context()); x.conn.TooOld(x.start) {
+	if x.Conn = connections.Of(r.Context()); x.Conn.TooOld(x.Start) {
 		header["Connection"] = closing
 	}
 	defer s.finish(x)
 	s.serve(x)
-	if x.lingers {
+	if x.Lingers {
 		s.drains.drain(x)
 	}
 }
 
-func (s *Server) serve(x *exchange) {
-	place, param := s.root.find(x.r.URL.EscapedPath())
+// hideReferrer tells browsers not to send a page's URL, whose query may contain the admin token, as referrer.
+func hideReferrer(x *endpoint.Exchange) { x.Header()["Referrer-Policy"] = noReferrer }
+
+func (s *Server) serve(x *endpoint.Exchange) {
+	place, param := s.root.find(x.Request.URL.EscapedPath())
 	if place == nil {
 		s.identify(x)
-		x.hideReferrer()
+		hideReferrer(x)
 		s.fail(x, errNoPath)
 		return
 	}
-	e := place.endpoint(x.r.Method)
+	e := place.endpoint(x.Request.Method)
 	if e == nil {
 		s.identify(x)
-		x.hideReferrer()
+		hideReferrer(x)
 		x.Header().Set("Allow", place.allow)
-		s.fail(x, newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
+		s.fail(x, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
 		return
 	}
-	x.route, x.pattern, x.param, x.exporter = e.record, e.pattern, param, e.access == exporter
+	x.Route, x.Pattern, x.Param, x.Exporter = e.record, e.Pattern, param, e.Access == endpoint.Exporter
 	var err error
-	x.caller, err = s.authorize(x, e.access)
-	if x.caller.agent.ID() == "" { // agents are not browsers, and get most responses
-		x.hideReferrer()
+	x.Caller, err = s.authorize(x, e.Access)
+	if x.Caller.Agent.ID() == "" { // agents are not browsers, and get most responses
+		hideReferrer(x)
 	}
-	if x.audience == observe.Known && !x.conn.IsAuthenticated() {
-		x.conn.Authenticate(s.holderOf(x.r))
+	if x.Audience == observe.Known && !x.Conn.IsAuthenticated() {
+		x.Conn.Authenticate(s.holderOf(x.Request))
 	}
 	if err == nil {
-		if x.r.ContentLength != 0 || x.r.Method != http.MethodGet {
-			x.body = s.openBody(x)
-			defer x.body.release()
+		if x.Request.ContentLength != 0 || x.Request.Method != http.MethodGet {
+			x.OpenBody()
+			defer x.Body.Release()
 		}
 		err = s.serveInTurn(x, e)
 	}
@@ -256,77 +279,77 @@ func (s *Server) serve(x *exchange) {
 }
 
 // serveInTurn serves an endpoint, limiting concurrent reads.
-func (s *Server) serveInTurn(x *exchange, e *endpoint) error {
-	if !e.read || x.audience != observe.Known || e.access == everyone && !x.caller.admin { // others have separate gates
-		return e.serve(s, x)
+func (s *Server) serveInTurn(x *endpoint.Exchange, e *mounted) error {
+	if !e.read || x.Audience != observe.Known || e.Access == endpoint.Everyone && !x.Caller.Admin { // others have separate gates
+		return e.Serve(x)
 	}
 	if err := s.enterReads(x); err != nil {
 		return err
 	}
-	defer s.adminReads.leave()
-	return e.serve(s, x)
+	defer s.adminReads.Leave()
+	return e.Serve(x)
 }
 
-var errNoPath = newProblem(http.StatusNotFound, "not_found", "", "there is nothing at this path")
+var errNoPath = problem.New(http.StatusNotFound, "not_found", "", "there is nothing at this path")
 
-// finish records and logs the exchange, whatever its outcome. A panic is handled like any other defect.
-func (s *Server) finish(x *exchange) {
+// finish records and logs the endpoint.Exchange, whatever its outcome. A panic is handled like any other defect.
+func (s *Server) finish(x *endpoint.Exchange) {
 	if cause := recover(); cause != nil {
 		s.recovered(x, cause)
 	}
-	if x.ready.IsZero() {
-		x.ready = s.now()
+	if x.Ready.IsZero() {
+		x.Ready = s.now()
 	}
-	took := x.ready.Sub(x.start) - x.held
-	if x.body != nil {
-		took = max(took-x.body.waited, 0)
+	took := x.Ready.Sub(x.Start) - x.Held
+	if x.Body != nil {
+		took = max(took-x.Body.Waited, 0)
 	}
-	status := x.outcome()
-	if x.route == nil {
-		x.route, x.pattern = s.recorder.Unmatched(x.r.Method), metrics.UnmatchedRoute
+	status := x.Outcome()
+	if x.Route == nil {
+		x.Route, x.Pattern = s.recorder.Unmatched(x.Request.Method), metrics.UnmatchedRoute
 	}
 	s.observe(x, status, took)
-	remote := s.proxies.Client(x.r)
+	remote := s.proxies.Client(x.Request)
 	line := logging.RequestLine{
-		Method: x.r.Method, Route: x.pattern, Path: s.loggedPath(x), Status: status, Duration: took,
-		BytesIn: x.bytesIn, BytesOut: x.bytesOut, RequestID: x.requestID, Remote: remote, Idle: x.idle,
-		AgentID: x.caller.agent.ID(), Unauthenticated: x.audience != observe.Known,
+		Method: x.Request.Method, Route: x.Pattern, Path: s.loggedPath(x), Status: status, Duration: took,
+		BytesIn: x.BytesIn, BytesOut: x.BytesOut, RequestID: x.RequestID, Remote: remote, Idle: x.Idle,
+		AgentID: x.Caller.Agent.ID(), Unauthenticated: x.Audience != observe.Known,
 	}
-	if x.caller.account != nil {
-		line.ServiceAccount = x.caller.account.String()
+	if x.Caller.Account != nil {
+		line.ServiceAccount = x.Caller.Account.String()
 	}
 	s.requests.Log(line)
 	if line.Unauthenticated && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
-		s.security.Refused(remote, status)
+		s.shared.Security.Refused(remote, status)
 	}
-	if x.abandoned {
+	if x.Abandoned {
 		panic(http.ErrAbortHandler)
 	}
 }
 
 // observe counts the exchange. Exchanges of callers that are not known are counted separately.
-func (s *Server) observe(x *exchange, status int, took time.Duration) {
-	if x.audience != observe.Known {
-		x.route.ObserveOther(x.audience, status)
+func (s *Server) observe(x *endpoint.Exchange, status int, took time.Duration) {
+	if x.Audience != observe.Known {
+		x.Route.ObserveOther(x.Audience, status)
 		return
 	}
-	x.route.Observe(status, took, x.bytesIn, x.bytesOut)
-	if x.pattern == report.PendingRoute {
-		s.recordPoll(x, status)
+	x.Route.Observe(status, took, x.BytesIn, x.BytesOut)
+	if x.Pattern == report.PendingRoute {
+		s.fleet.RecordPoll(x, status)
 	}
 }
 
-func (s *Server) recovered(x *exchange, cause any) {
+func (s *Server) recovered(x *endpoint.Exchange, cause any) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		x.abandon()
+		x.Abandon()
 		return
 	}
-	s.log.Error("panic", x.describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts tokens
-	if x.status != 0 {
-		x.abandon() // a partial response must not look complete
+	s.log.Error("panic", x.Describe(zap.String("panic", fmt.Sprint(cause)), zap.Stack("stack"))...) // the log redacts tokens
+	if x.Status != 0 {
+		x.Abandon() // a partial response must not look complete
 		return
 	}
-	s.writeProblem(x, errInternal)
+	s.writeProblem(x, problem.ErrInternal)
 }
 
 // requestID returns the client's id of its request if it is valid, or generates one.
@@ -352,3 +375,10 @@ func isRequestID(id string) bool {
 	}
 	return true
 }
+
+// GRPC returns a handler for OTLP over gRPC.
+func (s *Server) GRPC() http.Handler { return s.ingest.GRPC(s) }
+
+// EndStreams ends all streamed runs, each with an error event, and rejects new ones. A replica that shuts down calls it
+// after it has given runs time to complete.
+func (s *Server) EndStreams() { s.ingest.EndStreams() }

@@ -13,6 +13,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
 // fakeMeasurements is a Measurements that calls the function instead of reading.
@@ -114,7 +115,7 @@ func TestClientGone(t *testing.T) {
 		return nil
 	}()
 	if !errors.Is(aborted, http.ErrAbortHandler) || recorder.Body.Len() > 0 {
-		t.Errorf("got %v and %q, want the connection given up", aborted, recorder.Body)
+		t.Errorf("got %v and %q, want the connection aborted", aborted, recorder.Body)
 	}
 	if requests := a.logged(t, "request"); len(requests) != 1 || requests[0].Status != 499 {
 		t.Errorf("the log has %+v, want 499", requests)
@@ -131,19 +132,19 @@ func TestDatabaseOutage(t *testing.T) {
 	w.db.Close()
 	for _, r := range routes {
 		want := http.StatusServiceUnavailable
-		switch r.pattern {
+		switch r.Pattern {
 		case "/livez", "/readyz", "/api/openapi.yaml", report.PendingRoute, "/api/ai/process-stream":
 			want = http.StatusOK
 		case "/v1/metrics":
 			want = http.StatusBadRequest
 		}
-		t.Run(r.method+" "+r.pattern, func(t *testing.T) {
-			if r.pattern == report.PendingRoute { // of the agent without pending deployments, which needs no query
+		t.Run(r.Method+" "+r.Pattern, func(t *testing.T) {
+			if r.Pattern == report.PendingRoute { // of the agent without pending deployments, which needs no query
 				w.send(t, request{method: "GET", path: "/api/deployments/pending/a2", token: w.tokens["a2"]}).want(want)
 				return
 			}
 			got := w.send(t, w.sample(t, r)).want(want)
-			if want == http.StatusServiceUnavailable && r.pattern != "/api/health" && got.Header().Get("Retry-After") == "" {
+			if want == http.StatusServiceUnavailable && r.Pattern != "/api/health" && got.Header().Get("Retry-After") == "" {
 				t.Error("it does not say when to come again")
 			}
 		})
@@ -197,7 +198,7 @@ func TestRecording(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	before := w.recorder.Totals().Requests
-	w.send(t, w.sample(t, routes[slices.IndexFunc(routes, func(r route) bool { return strings.HasSuffix(r.pattern, "/status") })])).want(http.StatusOK)
+	w.send(t, w.sample(t, routes[slices.IndexFunc(routes, func(r endpoint.Route) bool { return strings.HasSuffix(r.Pattern, "/status") })])).want(http.StatusOK)
 	w.send(t, request{method: "GET", path: "/secret/path?admin_token=t0p", token: adminToken}).want(http.StatusNotFound)
 	w.send(t, request{method: "DELETE", path: "/livez", token: w.tokens["a2"]}).want(http.StatusMethodNotAllowed)
 	if after := w.recorder.Totals().Requests; after != before+3 {
@@ -220,7 +221,7 @@ func TestPartialResponse(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	place, _ := a.root.find("/livez")
-	place.methods["GET"].serve = func(_ *Server, x *exchange) error {
+	place.methods["GET"].Serve = func(x *endpoint.Exchange) error {
 		_, _ = x.Write([]byte("half"))
 		panic("boom")
 	}

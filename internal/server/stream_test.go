@@ -19,6 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/ingest"
 )
 
 // brief is the example request in the project's requirements.
@@ -63,32 +64,6 @@ func TestStream(t *testing.T) {
 	}
 }
 
-func TestFrames(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		event execution.Event
-		want  string
-	}{
-		"a heartbeat":      {execution.Event{}, ": heartbeat\n\n"},
-		"line breaks":      {execution.Event{Name: "delta", Data: map[string]string{"text": "a\r\n\nb\rdata: c"}}, "event: delta\ndata: {\"text\":\"a\\r\\n\\nb\\rdata: c\"}\n\n"},
-		"invalid UTF-8":    {execution.Event{Name: "delta", Data: map[string]string{"text": "a\xffb"}}, "event: delta\ndata: {\"text\":\"a\ufffdb\"}\n\n"},
-		"JSON over lines":  {execution.Event{Name: "delta", Data: rawJSON("{\n\"a\": [1,\r\n2]}")}, "event: delta\ndata: {\"a\":[1,2]}\n\n"},
-		"nothing to speak": {execution.Event{Name: "started", Data: struct{}{}}, "event: started\ndata: {}\n\n"},
-	} {
-		if got, err := frameOf(tt.event); err != nil || string(got) != tt.want {
-			t.Errorf("%s: got %q, %v, want %q", name, got, err, tt.want)
-		}
-	}
-	if frame, err := frameOf(execution.Event{Name: "delta", Data: func() {}}); err == nil {
-		t.Errorf("got %q of what is no JSON", frame)
-	}
-}
-
-// rawJSON marshals as itself.
-type rawJSON string
-
-func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
-
 func TestBadPrompts(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
@@ -102,11 +77,11 @@ func TestBadPrompts(t *testing.T) {
 		"a user's line break": {`{"type":"t","user_id":"u\nv","message":"m"}`, "invalid_field", "user_id"},
 		"a long user":         {`{"type":"t","user_id":"` + strings.Repeat("é", 129) + `","message":"m"}`, "invalid_field", "user_id"},
 		"no message":          {`{"type":"t","user_id":"u"}`, "missing_field", "message"},
-		"a long message":      {`{"type":"t","user_id":"u","message":"` + strings.Repeat("m", maxMessage+1) + `"}`, "invalid_field", "message"},
+		"a long message":      {`{"type":"t","user_id":"u","message":"` + strings.Repeat("m", ingest.MaxMessage+1) + `"}`, "invalid_field", "message"},
 		"a long session":      {`{"type":"t","user_id":"u","message":"m","session_id":"` + strings.Repeat("s", 257) + `"}`, "invalid_field", "session_id"},
 		"options as a list":   {`{"type":"t","user_id":"u","message":"m","options":[]}`, "invalid_type", "options"},
 		"options of nothing":  {`{"type":"t","user_id":"u","message":"m","options":null}`, "invalid_type", "options"},
-		"many options":        {`{"type":"t","user_id":"u","message":"m","options":{"a":"` + strings.Repeat("x", maxOptions) + `"}}`, "invalid_field", "options"},
+		"many options":        {`{"type":"t","user_id":"u","message":"m","options":{"a":"` + strings.Repeat("x", ingest.MaxOptions) + `"}}`, "invalid_field", "options"},
 		"a NUL in an option":  {`{"type":"t","user_id":"u","message":"m","options":{"a":"\u0000"}}`, "nul_character", "options.a"},
 		"an unknown field":    {`{"type":"t","user_id":"u","message":"m","model":"x"}`, "unknown_field", "model"},
 	}
@@ -117,7 +92,7 @@ func TestBadPrompts(t *testing.T) {
 			}
 		})
 	}
-	a.send(t, promptOf(`{"type":"t","user_id":"u","message":"`+strings.Repeat("m", maxMessage)+`"}`)).want(http.StatusOK)
+	a.send(t, promptOf(`{"type":"t","user_id":"u","message":"`+strings.Repeat("m", ingest.MaxMessage)+`"}`)).want(http.StatusOK)
 	if n := len(a.gateway.prompts); n != 1 {
 		t.Errorf("%d runs were started, want only the good one", n)
 	}
@@ -154,7 +129,7 @@ func TestSilentRun(t *testing.T) {
 	a := newAPI(t, nil)
 	a.gateway.run = func(context.Context, func(execution.Event) error) error { return nil }
 	got := a.send(t, promptOf(brief)).want(http.StatusOK)
-	if !strings.HasPrefix(got.Body.String(), "event: error\ndata: {\"code\":\"internal\",") || len(a.logged(t, "a run ended without saying how")) != 1 {
+	if !strings.HasPrefix(got.Body.String(), "event: error\ndata: {\"code\":\"internal\",") || len(a.logged(t, "a run ended without an outcome")) != 1 {
 		t.Errorf("got %q", got.Body)
 	}
 }
@@ -227,7 +202,7 @@ func protocols(t *testing.T, test func(t *testing.T, protocol int)) {
 func TestEventsAreFlushedImmediately(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
-		a.eventWithin = 50 * time.Millisecond // to read an event; the time between events is not limited
+		a.ingest.EventWithin = 50 * time.Millisecond // to read an event; the time between events is not limited
 		next := make(chan struct{})
 		a.gateway.run = func(_ context.Context, emit func(execution.Event) error) error {
 			for range 2 {
@@ -275,7 +250,7 @@ func TestStreamClientDisconnect(t *testing.T) {
 		a.gateway.ended = make(chan error, 1)
 		stream := a.streaming(t, protocol, nil)
 		_ = stream.Close()
-		if err := <-a.gateway.ended; !errors.Is(err, context.Canceled) || errors.Is(err, errEnded) {
+		if err := <-a.gateway.ended; !errors.Is(err, context.Canceled) || errors.Is(err, ingest.ErrEnded) {
 			t.Errorf("the run ended with %v", err)
 		}
 	})
@@ -285,7 +260,7 @@ func TestStreamClientDisconnect(t *testing.T) {
 func TestStreamClientDoesNotRead(t *testing.T) {
 	protocols(t, func(t *testing.T, protocol int) {
 		a := newAPI(t, nil)
-		a.eventWithin = 50 * time.Millisecond
+		a.ingest.EventWithin = 50 * time.Millisecond
 		a.gateway.run = func(_ context.Context, emit func(execution.Event) error) error {
 			for {
 				if err := emit(execution.Event{Name: "delta", Data: map[string]string{"text": strings.Repeat("x", 1<<20)}}); err != nil {
@@ -295,7 +270,7 @@ func TestStreamClientDoesNotRead(t *testing.T) {
 		}
 		a.gateway.ended = make(chan error, 1)
 		stream := a.streaming(t, protocol, nil)
-		if err := <-a.gateway.ended; !errors.Is(err, errClientGone) {
+		if err := <-a.gateway.ended; !errors.Is(err, ingest.ErrClientGone) {
 			t.Errorf("the run ended with %v", err)
 		}
 		if _, err := io.Copy(io.Discard, stream); err == nil {
@@ -320,7 +295,7 @@ func TestEndStreams(t *testing.T) {
 	if want := "event: started\ndata: {}\n\nevent: error\ndata: {\"code\":\"shutting_down\","; err != nil || !strings.HasPrefix(string(body), want) {
 		t.Errorf("got %q, %v", body, err)
 	}
-	if err := <-a.gateway.ended; !errors.Is(err, errEnded) {
+	if err := <-a.gateway.ended; !errors.Is(err, ingest.ErrEnded) {
 		t.Errorf("the run ended with %v", err)
 	}
 	if p := a.send(t, promptOf(brief)).want(http.StatusServiceUnavailable).problem(); p.Code != "shutting_down" {

@@ -54,7 +54,7 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	for status, again := range map[int]bool{400: false, 413: false, 429: true, 503: true} {
-		a.traces = fakeTraces{a.options.Traces, status}
+		a.ingest.Traces = fakeTraces{a.options.Traces, status}
 		if got := export(ingestToken).want(status); (got.Header().Get("Retry-After") != "") != again {
 			t.Errorf("%d: Retry-After is %q", status, got.Header().Get("Retry-After"))
 		}
@@ -71,7 +71,7 @@ func TestOtherSignals(t *testing.T) {
 		}
 		got = a.send(t, request{method: "POST", path: path, token: ingestToken, body: "\n", contentType: "application/x-protobuf"}).want(http.StatusBadRequest)
 		if mediaType := got.Header().Get("Content-Type"); mediaType != "application/x-protobuf" || got.Body.Len() == 0 {
-			t.Errorf("%s: protobuf is answered in %s", path, mediaType)
+			t.Errorf("%s: protobuf returned %s", path, mediaType)
 		}
 		a.send(t, request{method: "POST", path: path}).want(http.StatusUnauthorized)
 	}

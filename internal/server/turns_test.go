@@ -1,8 +1,6 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,12 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 )
 
@@ -60,71 +56,13 @@ func TestLatencyExcludesClientTime(t *testing.T) {
 	}
 }
 
-// Of an agent's requests maxAtDatabase are admitted, maxWaitingOfAgent wait and more are rejected. Another agent does
-// not wait.
-func TestRequestsOfOneAgentAreQueued(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
-		results := make(chan error, maxAtDatabase+maxWaitingOfAgent)
-		ctx, cancel := context.WithCancel(t.Context())
-		for range cap(results) {
-			go func() { results <- turns.enter(ctx, "a1") }()
-		}
-		synctest.Wait()
-		if got := len(results); got != maxAtDatabase {
-			t.Fatalf("%d are let through, want %d", got, maxAtDatabase)
-		}
-		if err := turns.enter(ctx, "a1"); !errors.Is(err, errAgentBusy) {
-			t.Errorf("one too many: got %v", err)
-		}
-		if err := turns.enter(ctx, "a2"); err != nil {
-			t.Errorf("another agent: got %v", err)
-		}
-		turns.leave("a2")
-		turns.leave("a1")
-		synctest.Wait()
-		if got := len(results); got != maxAtDatabase+1 {
-			t.Errorf("after one has left %d were let through, want %d", got, maxAtDatabase+1)
-		}
-		cancel()
-		synctest.Wait()
-		for range maxAtDatabase {
-			turns.leave("a1")
-		}
-		if len(results) != cap(results) || len(turns.agents) != 0 {
-			t.Errorf("%d of %d ended, %d agents are left", len(results), cap(results), len(turns.agents))
-		}
-	})
-}
-
-// An enrollment token that has used up its share is rejected, which does not count as a failure of the service. Another
-// token is served.
-func TestBodyBudgetPerEnrollmentToken(t *testing.T) {
-	t.Parallel()
-	b := newBudget(DefaultBodyMemory)
-	one := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("one")}}}).share()
-	other := (&exchange{caller: caller{grant: &fleet.Grant{Token: fleet.HashToken("other")}}}).share()
-	for i := range maxEnrolShare / 2 / maxSmallBody {
-		if err := b.take(one, maxSmallBody); err != nil {
-			t.Fatalf("body %d: %v", i, err)
-		}
-	}
-	if got := b.take(one, maxSmallBody); got != errShareUsed {
-		t.Errorf("one body too many: got %v, want %v", got, errShareUsed)
-	}
-	if err := b.take(other, maxSmallBody); err != nil {
-		t.Errorf("another token: got %v", err)
-	}
-}
-
 // An administrator's request for metrics is served while all computations for agents are busy.
 func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	token := a.enroll(t, "a1")
-	for range cap(a.tokened.computing) {
-		a.tokened.computing <- struct{}{}
+	for range cap(a.traffic.Tokened.Computing) {
+		a.traffic.Tokened.Computing <- struct{}{}
 	}
 	asked := make(chan int)
 	const asking = 16
@@ -135,14 +73,14 @@ func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
 			asked <- w.Code
 		}()
 	}
-	for end := time.Now().Add(10 * time.Second); len(a.tokened.waiting) < asking; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); len(a.traffic.Tokened.Waiting) < asking; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d of the agent's requests wait, want %d", len(a.tokened.waiting), asking)
+			t.Fatalf("%d of the agent's requests wait, want %d", len(a.traffic.Tokened.Waiting), asking)
 		}
 	}
 	a.send(t, request{method: "GET", path: "/api/metrics?hours=1", token: adminToken}).want(http.StatusOK)
 	a.send(t, request{method: "GET", path: "/api/agents", token: adminToken}).want(http.StatusOK)
-	a.tokened.computing.leave()
+	a.traffic.Tokened.Computing.Leave()
 	for range asking {
 		if got := <-asked; got != http.StatusOK {
 			t.Errorf("an agent's: got %d", got)

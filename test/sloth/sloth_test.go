@@ -23,7 +23,7 @@ import (
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
 
-var update = flag.Bool("update", false, "write the table in docs/objectives.md anew")
+var update = flag.Bool("update", false, "rewrite the table in docs/objectives.md")
 
 // spec is the objective for sloth: 1 % of the responses may be 5xx.
 const spec = `version: prometheus/v1

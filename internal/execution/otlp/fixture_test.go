@@ -257,7 +257,7 @@ func translated(t *testing.T, export *collectorpb.ExportTraceServiceRequest) (ex
 		t.Errorf("JSON comes to something else than protobuf (-protobuf +JSON):\n%s", diff)
 	}
 	if !proto.Equal(partials[protobufType], partials[jsonType]) {
-		t.Errorf("JSON is answered with %v, protobuf with %v", partials[jsonType], partials[protobufType])
+		t.Errorf("JSON returned %v, protobuf with %v", partials[jsonType], partials[protobufType])
 	}
 	return batches[protobufType], partials[protobufType]
 }

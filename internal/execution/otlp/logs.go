@@ -162,7 +162,7 @@ func (r recordsRead) message() string {
 		n   int
 		why string
 	}{
-		{r.others, "are no events of generative AI with content: only these are taken"},
+		{r.others, "are not generative AI events with content, the only kind that is stored"},
 		{r.spanless, "name no trace and span"},
 		{r.refused, "have content that is too large"},
 	} {

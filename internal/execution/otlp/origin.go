@@ -116,5 +116,5 @@ func warning(all []unread) string {
 	for _, u := range all {
 		parts = append(parts, fmt.Sprintf("%d of %q", u.spans, clean(u.scope)))
 	}
-	return "spans that look like generative AI but do not say what they are became no executions: " + strings.Join(parts, ", ")
+	return "spans that look like generative AI but do not say what they are were not stored as executions: " + strings.Join(parts, ", ")
 }

@@ -105,12 +105,12 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	}
 	first := when.Next(now)
 	if second := when.Next(first); spec.Window == "" && (second.IsZero() || second.Sub(first) > report.MaxHours*time.Hour) {
-		f.add("spec.window", "must be set, to %dh at most: a report since the slot before would be of more", report.MaxHours)
+		f.add("spec.window", "must be set, to at most %dh: the time since the previous slot is longer", report.MaxHours)
 	}
 	// Jobs' names end in their minute: of two in one minute only the first would run.
 	if every, found := strings.CutPrefix(spec.Schedule, "@every "); found {
 		if d, err := time.ParseDuration(every); err != nil || d < time.Minute || d%time.Minute != 0 {
-			f.add("spec.schedule", "must be @every so many whole minutes, such as @every 90m, not %s", text.Quote(spec.Schedule, 40))
+			f.add("spec.schedule", "must be @every and whole minutes, such as @every 90m, not %s", text.Quote(spec.Schedule, 40))
 		}
 	}
 }

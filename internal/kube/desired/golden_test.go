@@ -112,7 +112,7 @@ func compare(t *testing.T, name string, objects ...runtime.Object) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update writes it anew:\n%s", golden, diff)
+		t.Errorf("%s (-want +got), -update rewrites it:\n%s", golden, diff)
 	}
 }
 

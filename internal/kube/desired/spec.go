@@ -73,7 +73,7 @@ func encoded(spec reportjob.Spec) string {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // which writes < as \u003c
 	if err := encoder.Encode(spec); err != nil {
-		panic(fmt.Sprintf("a reportjob.Spec that is no JSON: %v", err)) // it is of strings and numbers
+		panic(fmt.Sprintf("a reportjob.Spec that cannot be JSON: %v", err)) // it is of strings and numbers
 	}
 	return strings.ReplaceAll(strings.TrimSpace(b.String()), "$", `\u0024`)
 }

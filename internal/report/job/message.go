@@ -153,7 +153,7 @@ func DecodeResult(message string) (Result, error) {
 	}
 	r = r.tidy()
 	if err := r.check(); err != nil {
-		return Result{}, fmt.Errorf("the result makes no sense: %w", err)
+		return Result{}, fmt.Errorf("the result is invalid: %w", err)
 	}
 	return r, nil
 }

@@ -127,8 +127,8 @@ func TestParseSpecRejectsNonSpecs(t *testing.T) {
 	t.Parallel()
 	good := encoded(t, aSpec())
 	for content, want := range map[string]string{
-		"":          "no spec",
-		"\t":        "no spec",
+		"":          "the spec is empty",
+		"\t":        "the spec is empty",
 		"null":      "namespace",
 		"[]":        "cannot be read",
 		"{":         "cannot be read",

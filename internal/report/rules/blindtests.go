@@ -5,7 +5,7 @@ package rules
 func (p *plan) unmeasuredTest(others []unitTest) unitTest {
 	pending := inMinutes(unmeasuredPending)
 	report := base{plan: p}
-	t := report.test("objectives that see nothing are told in time", report.present("a", 0, pending+10))
+	t := report.test("missing data of an objective alerts in time", report.present("a", 0, pending+10))
 	for _, other := range others {
 		for metric := range other.metrics() {
 			t.about = append(t.about, metric)

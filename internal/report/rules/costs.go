@@ -61,7 +61,7 @@ func (o windowCost) note() string {
 	case o.Window == 0:
 		return "no alert: its budget is for the report's window, which differs from run to run; set spec.window, or period to Day"
 	case o.Window > 30*day:
-		return fmt.Sprintf("alerts by no more than Prometheus keeps: its window is %s, and Prometheus keeps 15d unless told otherwise", duration(o.Window))
+		return fmt.Sprintf("alerts on no more data than Prometheus keeps: its window is %s, and Prometheus keeps 15d by default", duration(o.Window))
 	default:
 		return ""
 	}

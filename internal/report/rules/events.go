@@ -67,8 +67,8 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 		base:      b,
 		alertName: "WatchbillErrorRateHigh",
 		budget:    decimal(o.Max),
-		what:      "of all answers were 5xx",
-		wanted:    "5xx below " + percent(decimal(o.Max)) + " of all answers",
+		what:      "of all responses were 5xx",
+		wanted:    "5xx below " + percent(decimal(o.Max)) + " of all responses",
 		counts:    "answers",
 	}
 	var route []string
@@ -76,8 +76,8 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 	if o.Route != "" {
 		route = []string{is("route", o.Route)}
 		labels["route"] = o.Route
-		e.what = "of answers of " + literal(o.Route) + " were 5xx"
-		e.wanted = "5xx below " + percent(e.budget) + " of the answers of " + literal(o.Route)
+		e.what = "of responses of " + literal(o.Route) + " were 5xx"
+		e.wanted = "5xx below " + percent(e.budget) + " of the responses of " + literal(o.Route)
 	}
 	const requests = "watchbill_http_requests_total"
 	e.all = "sum(increase(" + b.measured(requests, route...) + "[5m]))"

@@ -88,9 +88,9 @@ func (o polls) alerts() []Rule {
 		alert: "WatchbillPollRateOff", tier: Slow,
 		expr:    fmt.Sprintf("%s\nand\nabs(%s - %s) > %s * %s", rate, rate, target, number(o.tolerance), target),
 		pending: pollsPending, keep: pollsKeep,
-		summary: "Objective " + o.whose() + " is missed: agents poll too often or too seldom",
+		summary: "Objective " + o.whose() + " is missed: agents poll too often or too rarely",
 		description: fmt.Sprintf("Agents that are online or late made {{ $value | humanize }} polls per second each, over %s. "+
-			"The objective is %s, or what the server tells them where that is less, and no more than %s away from it.",
+			"The objective is %s, or the rate that the server asks for if that is less, and at most %s away from it.",
 			duration(gaugeWindow), number(o.perAgent), percent(o.tolerance)),
 	})}
 }

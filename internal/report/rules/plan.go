@@ -175,7 +175,7 @@ func (f *faults) selector(field string, selector map[string]string) {
 		labelObjective, labelReport, labelNamespace,
 		"agent", "code", "le", "method", "model", "query", "route", "state", "status",
 	}
-	f.labels(field, selector, theirs, "is a label of the series' own, so that nothing would be selected")
+	f.labels(field, selector, theirs, "is a label that the series already have, so nothing would be selected")
 }
 
 func (f *faults) labels(field string, labels map[string]string, reserved []string, why string) {

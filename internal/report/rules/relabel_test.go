@@ -127,7 +127,7 @@ func TestHalfDoneRelabelings(t *testing.T) {
 			},
 		},
 		{
-			"the only replica loses it while half is slow, and what is left is told right",
+			"the only replica loses it while half is slow, and the rest is counted correctly",
 			append(replicaRequests("a", "0+100x300", "0+50x300"), replicaRequests("b", "0+100x300", "0+50x99 stale")...),
 			[]expected{{99, ratio, 0.5}, {103, ratio, 0.5}, {120, ratio, 0.5}},
 		},

@@ -29,7 +29,7 @@ func (p *plan) routeNote(o report.Objective) string {
 	var methods []string
 	for _, route := range p.routes {
 		if route.Pattern == pattern && route.Probe {
-			return "no data: " + pattern + " is a health check, and these are events of no objective"
+			return "no data: " + pattern + " is a health check, and health checks do not count for objectives"
 		}
 		if route.Pattern == pattern {
 			methods = append(methods, route.Method)

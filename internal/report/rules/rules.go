@@ -113,7 +113,7 @@ func (f File) Verify() error {
 		return err
 	}
 	if _, faults := rulefmt.Parse(text, false, model.LegacyValidation); len(faults) > 0 {
-		return fmt.Errorf("rules that Prometheus refuses: %w", errors.Join(faults...))
+		return fmt.Errorf("rules that Prometheus rejects: %w", errors.Join(faults...))
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // daily returns a minimal report.
 func daily(objectives ...report.Objective) rules.Report {
@@ -305,7 +305,7 @@ func TestNotes(t *testing.T) {
 		}}},
 		{"a window", window(30 * 24 * time.Hour), nil},
 		{"a window longer than anything is kept", window(90 * 24 * time.Hour), []rules.Note{{
-			"c", "alerts by no more than Prometheus keeps: its window is 90d, and Prometheus keeps 15d unless told otherwise",
+			"c", "alerts on no more data than Prometheus keeps: its window is 90d, and Prometheus keeps 15d by default",
 		}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func TestRouteNotes(t *testing.T) {
 		{errorRate("0.01", "/API/agents/"), "no data: the API has no route /API/agents/; requests like it are counted as /api/agents"},
 		{errorRate("0.01", "/nowhere"), "no data: the API has no route /nowhere"},
 		{latency("x", "PUT", "/api/agents", "0.99", "1s"), "no data: /api/agents has no method PUT, but GET, POST"},
-		{errorRate("0.01", "/readyz"), "no data: /readyz is a health check, and these are events of no objective"},
+		{errorRate("0.01", "/readyz"), "no data: /readyz is a health check, and health checks do not count for objectives"},
 	} {
 		_, notes, err := rules.Build(daily(test.objective), rules.Options{Routes: routes})
 		if err != nil {

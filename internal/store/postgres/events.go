@@ -100,7 +100,7 @@ func (s *Events) List(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, e
 	if len(sources) == 0 {
 		return nil, nil
 	}
-	sql := "-- name: ListEvents :many\n" + strings.Join(sources, "\nUNION ALL ") + "\nORDER BY event_at DESC, event_kind DESC, event_id DESC LIMIT " + most
+	sql := "-- name: ListEvents :many\nSELECT * FROM (" + strings.Join(sources, "\nUNION ALL ") + ") AS events\nORDER BY event_at DESC, event_kind DESC, event_id DESC LIMIT " + most
 	rows, err := s.db.pool.Query(ctx, sql, st.args...)
 	if err != nil {
 		return nil, wrap("list events", err)
