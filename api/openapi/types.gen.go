@@ -2581,6 +2581,9 @@ type GetCostsParams struct {
 	// GroupBy What to group costs by.
 	GroupBy *CostGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
 
+	// UserID Only this user's costs, by day or model; by model, `requests` are the user's requests.
+	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
+
 	// TimeZone The IANA name of the zone at whose midnight days begin.
 	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 

@@ -60,6 +60,16 @@ func (p pseudonymous) UserActivity(ctx context.Context, userID string, after exe
 	return all[:min(len(all), limit)], nil
 }
 
+// Costs returns a user's spend under all pseudonyms, and under the name.
+func (p pseudonymous) Costs(ctx context.Context, query execution.CostQuery) (execution.Costs, error) {
+	var users []string
+	for _, name := range query.UserIDs {
+		users = append(users, p.names.Users(name)...)
+	}
+	query.UserIDs = users
+	return p.Executions.Costs(ctx, query)
+}
+
 // Search finds a user's executions under any pseudonym, and under the name.
 func (p pseudonymous) Search(
 	ctx context.Context, search execution.Search, after execution.Position, limit, candidates int,

@@ -105,6 +105,18 @@ func TestUsersAgreeWithCosts(t *testing.T) {
 	for _, g := range costs.Costs.Groups {
 		want[g.Key] = fmt.Sprint(g.Requests, g.Tokens, usdText(g.CostUSD))
 	}
+	for _, by := range []string{"day", "model"} {
+		for user, figures := range want {
+			var one openapi.CostsAnswer
+			a.admin(t, "/api/admin/costs?group_by="+by+"&user_id="+user).want(http.StatusOK).decode(&one)
+			if got := fmt.Sprint(one.Costs.Total.Requests, one.Costs.Total.Tokens, usdText(one.Costs.Total.CostUSD)); got != figures {
+				t.Errorf("%s by %s: want %s, got %s", user, by, figures, got)
+			}
+		}
+	}
+	if p := a.admin(t, "/api/admin/costs?user_id=user-1&group_by=agent").want(http.StatusBadRequest).problem(); p.Field != "group_by" {
+		t.Errorf("by agent: got %+v", p)
+	}
 	for _, sort := range []string{"cost", "requests", "tokens", "user"} {
 		got := map[string]string{}
 		var order []string
