@@ -20,6 +20,7 @@ func costsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 		style    style
 		days     int32
 		by, zone string
+		user     string
 		limit    int32
 	}
 	cmd := &cobra.Command{
@@ -36,13 +37,18 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 			var wrong faults
 			o.style.check(&wrong)
 			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", text.FitRunes(o.by, 40))
+			wrong.add(o.user != "" && o.by != "day" && o.by != "model", "--by", "must be day or model together with --user")
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
 				return err
 			}
 			defer api.close()
 			by := openapi.CostGroupBy(o.by)
-			answer, err := read(api.GetCosts(cmd.Context(), &openapi.GetCostsParams{Days: &o.days, GroupBy: &by, TimeZone: &o.zone, Limit: &o.limit}))
+			params := openapi.GetCostsParams{Days: &o.days, GroupBy: &by, TimeZone: &o.zone, Limit: &o.limit}
+			if o.user != "" {
+				params.UserID = &o.user
+			}
+			answer, err := read(api.GetCosts(cmd.Context(), &params))
 			costs, err := decoded[openapi.CostsAnswer](answer, err)
 			if err != nil {
 				return err
@@ -58,6 +64,7 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 	o.style.bind(cmd.Flags())
 	cmd.Flags().Int32Var(&o.days, "days", 30, "`number` of days to cover, including today")
 	cmd.Flags().StringVar(&o.by, "by", "day", "`dimension` to group costs by: day, user, agent or model")
+	cmd.Flags().StringVar(&o.user, "user", "", "`id` of the user whose costs to show")
 	cmd.Flags().StringVar(&o.zone, "time-zone", "UTC", "IANA time `zone` in which days begin and end, such as Europe/Berlin")
 	cmd.Flags().Int32Var(&o.limit, "limit", 50, "max `number` of users, agents or models to list; the rest is summed up as (others)")
 	return cmd

@@ -17,7 +17,8 @@ func executionsCommand(std stdio, env func(string) (string, bool)) *cobra.Comman
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(executionErrorsCommand(std, env), executionActivityCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
+	cmd.AddCommand(executionListCommand(std, env), executionShowCommand(std, env), executionExportCommand(std, env),
+		executionErrorsCommand(std, env), executionActivityCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
 	return cmd
 }
 

@@ -92,6 +92,9 @@ func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (exec
 	if query.GroupBy != execution.ByDay {
 		parts = []part{{"", whole}}
 	}
+	if len(query.UserIDs) > 0 {
+		return s.spendOfUsers(ctx, query, whole, parts)
+	}
 	return s.spend(ctx, query.GroupBy, whole, parts, query.Limit)
 }
 
