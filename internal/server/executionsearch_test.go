@@ -36,7 +36,7 @@ func seedSearch(t testing.TB, a *api) {
 		}
 		return more + `,"status":"success"`
 	})
-	a.seed(t, 20, "bob", func(i int) string { return `,"status":"timeout"` })
+	a.seed(t, 20, "bob", func(_ int) string { return `,"status":"timeout"` })
 }
 
 func (a *api) search(t *testing.T, filters string) (ids []string) {
