@@ -117,8 +117,9 @@ func (s *Server) authorize(x *endpoint.Exchange, who endpoint.Access) (endpoint.
 	return c, nil
 }
 
-// authenticate returns a request's credential and caller. It first checks the tokens that open the route, and skips
-// more expensive look-ups once none can.
+// authenticate returns a request's credential and caller. It first checks the kinds of token that the route admits, and
+// then the others, which the error names. An agent's token that is not in the mailbox is looked up last, by
+// authenticateAgent in audience.go. Routes of administrators and reports look up no token in the database.
 func (s *Server) authenticate(x *endpoint.Exchange, who endpoint.Access) (credential, endpoint.Caller, error) {
 	bearer := bearerToken(x.Request)
 	hash := fleet.HashToken(bearer)

@@ -64,7 +64,8 @@ type Options struct {
 	Mailbox   *mailbox.Mailbox
 	Limiter   *ratelimit.Limiter // nil for no rate limits
 	Accounts  ServiceAccounts    // if nil, only administrators create reports
-	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
+	// UnreadCount, if not nil, is called with the name of each token count in a request that is not a known one. Clients
+	// choose these names, so the function must limit how many it keeps.
 	UnreadCount   func(name string)
 	TrafficSeries traffic.Series
 	Events        traffic.Events
@@ -144,7 +145,7 @@ type Server struct {
 	idCount    atomic.Uint64
 	pings      pinger
 	drains     *drains
-	adminReads endpoint.Gate  // see route.isRead
+	adminReads endpoint.Gate  // see isRead
 	unknown    *waitingTokens // tokens of no known agent
 	openAPI    document
 }
