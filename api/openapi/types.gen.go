@@ -1788,7 +1788,7 @@ type Objective struct {
 	// PollRate The polls per second and agent are no further from what they should be than that times the tolerance.
 	PollRate PollRateObjective `json:"pollRate,omitempty,omitzero"`
 
-	// PoolUtilization The share of its database connections that the worst replica had in use, in the mean, is below the limit.
+	// PoolUtilization The share of its database connections that the worst replica had in use, on average, is below the limit.
 	PoolUtilization PoolObjective `json:"poolUtilization,omitempty,omitzero"`
 
 	// QueryTime A quantile of the time of all database queries is below the threshold.
@@ -1959,7 +1959,7 @@ type PoolMetrics struct {
 	Waits int64 `json:"waits,omitempty,omitzero"`
 }
 
-// PoolObjective The share of its database connections that the worst replica had in use, in the mean, is below the limit.
+// PoolObjective The share of its database connections that the worst replica had in use, on average, is below the limit.
 type PoolObjective struct {
 	// Max Example: 0.95
 	Max string `json:"max"`
