@@ -87,7 +87,7 @@ var errReplaced = errors.New("another object has taken its name")
 func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
 	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // its rules are digests in wanted
 		if slices.ContainsFunc(rule.Spec.Groups, isDigest) {
-			made, err := makeRules(report, r.opts)
+			made, err := makeRules(desired.Resolve(report), r.opts)
 			if err != nil {
 				return err
 			}

@@ -3,7 +3,6 @@ package openapi_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"net/http"
 	"net/http/httptest"
 
@@ -35,16 +34,19 @@ func ExampleClientWithResponses_CreateDeploymentsWithResponse() {
 
 	client, err := openapi.NewClientWithResponses(srv.URL, withToken("the-admin-token"))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	created, err := client.CreateDeploymentsWithResponse(context.Background(),
 		&openapi.CreateDeploymentsParams{IdempotencyKey: new("release-1.4.2-eu")},
 		openapi.CreateDeploymentsJSONRequestBody{Name: "app 1.4.2", Selector: "region=eu", Spec: []byte(`{"image": "app:1.4.2"}`)})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if created.JSON201 == nil {
-		log.Fatalf("%s: %s", created.Status(), created.Body)
+		fmt.Println(created.Status(), created.Body)
+		return
 	}
 	for _, d := range created.JSON201.Deployments {
 		fmt.Println(d.AgentID, d.ID)
@@ -59,11 +61,13 @@ func ExampleProblem() {
 
 	client, err := openapi.NewClientWithResponses(srv.URL, withToken("the-admin-token"))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	got, err := client.GetAgentWithResponse(context.Background(), "edge-eu-018")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if p := got.ApplicationProblemJSON404; p != nil {
 		fmt.Println(p.Code, p.Detail)

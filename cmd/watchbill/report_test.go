@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -23,7 +24,7 @@ func aReport(t *testing.T, failed int64) report.Document {
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	request, err := report.ParseRequest(report.Input{
 		Name: "hourly", Sections: []string{"summary"}, CompareWith: report.CompareNone,
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: []objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}},
 	}, 1, now)
 	if err != nil {
 		t.Fatal(err)

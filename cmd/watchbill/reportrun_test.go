@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/delivery"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
@@ -35,7 +36,7 @@ func newPod(t *testing.T, api *api, outputs ...reportjob.Output) *aPod {
 	p := &aPod{shell: api.shell, t: t, folder: t.TempDir(), spec: reportjob.Spec{
 		Namespace: "fleet", Name: "hourly", Schedule: "0 * * * *", TimeZone: "Etc/UTC", CompareWith: report.CompareNone, Keep: 7,
 		Sections:   []string{"summary"},
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: []objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}},
 		Outputs:    outputs,
 	}}
 	slot := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -366,7 +367,7 @@ func TestReportRunAgainstReplica(t *testing.T) {
 		t.Fatalf("exit %d: %s", got.code, got.err)
 	}
 	got := pod.result()
-	if got.Verdict != report.NoData && got.Verdict != report.Pass || len(got.Objectives) != len(report.Defaults()) || len(got.Outputs) != 1 || !got.Outputs[0].Delivered {
+	if got.Verdict != report.NoData && got.Verdict != report.Pass || len(got.Objectives) != len(objective.Defaults()) || len(got.Outputs) != 1 || !got.Outputs[0].Delivered {
 		t.Errorf("got %+v", got)
 	}
 	if w := got.Window; w.To.Sub(w.From) != 24*time.Hour || w.To.Before(before) || w.To.After(before.Add(time.Minute)) {

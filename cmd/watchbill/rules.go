@@ -160,11 +160,9 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 	var of []rules.Report
 	var objects [][]byte
 	for _, mr := range reports {
-		of = append(of, desired.RuleReport(mr))
-		built, theirs, err := rules.Build(of[len(of)-1], o.options())
-		if err == nil {
-			err = built.Verify()
-		}
+		resolved := desired.Resolve(mr)
+		of = append(of, resolved.Rules)
+		built, theirs, err := rules.Build(resolved.Rules, o.options())
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s/%s: %w", mr.Namespace, mr.Name, err)
 		}
@@ -172,7 +170,7 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 		for _, note := range theirs {
 			notes = append(notes, fmt.Sprintf("objective %s of %s/%s: %s", note.Objective, mr.Namespace, mr.Name, note.Text))
 		}
-		object, err := o.object(mr, built)
+		object, err := o.object(resolved, built)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -197,8 +195,8 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 // object returns what the controller applies, without the owner reference, which exists only in the cluster; or a
 // ConfigMap with the same rules, for a Prometheus that reads rule files from a volume. It returns nil for a report
 // without alerts.
-func (o rulesOptions) object(mr *v1alpha1.MonitoringReport, file rules.File) ([]byte, error) {
-	object, _, err := desired.PrometheusRule(mr, desired.Options{Rules: o.options()})
+func (o rulesOptions) object(r desired.Resolved, file rules.File) ([]byte, error) {
+	object, _, err := desired.PrometheusRule(r, desired.Options{Rules: o.options()})
 	if err != nil || object == nil {
 		return nil, err
 	}
@@ -215,7 +213,7 @@ func (o rulesOptions) object(mr *v1alpha1.MonitoringReport, file rules.File) ([]
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: object.Namespace, Name: object.Name + "-rules", Labels: object.Labels, Annotations: object.Annotations,
 		},
-		Data: map[string]string{fmt.Sprintf("watchbill.%s.%s.yaml", mr.Namespace, mr.Name): string(text)},
+		Data: map[string]string{fmt.Sprintf("watchbill.%s.%s.yaml", r.Namespace, r.Name): string(text)},
 	})
 }
 
@@ -309,7 +307,7 @@ func inOneLine(err error) string {
 
 // specFaults returns the faults that the controller would find.
 func specFaults(mr *v1alpha1.MonitoringReport, now time.Time) report.FieldErrors {
-	err := desired.Check(mr, now)
+	err := desired.Check(desired.Resolve(mr), now)
 	var fields report.FieldErrors
 	if err != nil && !errors.As(err, &fields) {
 		fields = report.FieldErrors{{Field: "spec", Problem: err.Error()}}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -37,17 +37,17 @@ const reportsNote = "watchbill: objective budget of fleet/daily: no alert: its b
 // ruleFile returns the expected output for reports.
 func ruleFile(t *testing.T, options rules.Options) string {
 	t.Helper()
-	budget := func(limit string) report.Objective {
-		return report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: limit, Period: report.PeriodWindow}}
+	budget := func(limit string) objective.Objective {
+		return objective.Objective{Name: "budget", Cost: &objective.Cost{MaxUSD: limit, Period: objective.PeriodWindow}}
 	}
 	var file rules.File
 	for _, r := range []rules.Report{
-		{Namespace: "fleet", Name: "daily", Objectives: []report.Objective{
-			{Name: "pool", PoolUtilization: &report.PoolObjective{Max: "0.8"}}, budget("50"),
-		}},
+		{Namespace: "fleet", Name: "daily", Objectives: objective.Resolve([]objective.Objective{
+			{Name: "pool", PoolUtilization: &objective.PoolUtilization{Max: "0.8"}}, budget("50"),
+		})},
 		{
 			Namespace: "default", Name: "weekly", Labels: map[string]string{"team": "a"}, Window: 60 * 60e9,
-			Objectives: []report.Objective{budget("7")},
+			Objectives: objective.Resolve([]objective.Objective{budget("7")}),
 		},
 	} {
 		built, _, err := rules.Build(r, options)

@@ -1,9 +1,7 @@
 package report
 
 import (
-	"cmp"
 	"slices"
-	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -121,24 +119,4 @@ func spendOf(s execution.Spend) Spend {
 		Requests: s.Requests, Tokens: Tokens(s.Tokens), CostUSD: inUSD(s.Cost, s.Unpriced, s.Evidence), UnpricedTokens: s.Unpriced,
 		Evidence: evidenceOf(s.Evidence),
 	}
-}
-
-// costliestDay returns the most expensive UTC day of the window, including what was spent on its first day before the
-// window, the sum over all its days, and whether too little is known of one of them.
-func (f Facts) costliestDay() (day execution.SpendOf, all execution.Spend, unknown bool) {
-	first := f.Window.From.UTC().Format(time.DateOnly)
-	days := map[string]execution.Spend{first: f.SpentBefore}
-	all = f.SpentBefore
-	for _, d := range f.Days {
-		sum := days[d.Key]
-		sum.Add(d.Spend)
-		days[d.Key] = sum
-		all.Add(d.Spend)
-	}
-	for _, sum := range days {
-		unknown = unknown || unclear(sum)
-	}
-	return slices.MaxFunc(groups(days), func(a, b execution.SpendOf) int {
-		return cmp.Or(cmp.Compare(a.Cost, b.Cost), cmp.Compare(a.Key, b.Key))
-	}), all, unknown
 }

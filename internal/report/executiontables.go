@@ -2,6 +2,9 @@ package report
 
 import (
 	"cmp"
+
+	"github.com/watchbill/watchbill/internal/number"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 func executionTables(e Executions, previous *Previous) []table {
@@ -59,7 +62,7 @@ func executionsTable(list, title, things, counted string, all []NamedExecutions)
 			count(one.Count, counted), part(one.SuccessRate), count(one.Failed, counted), count(one.Timeouts, counted),
 			took(one.Duration.Mean), took(one.Duration.P50), took(one.Duration.P95), took(one.Duration.P99),
 			count(one.Tokens.Used, "tokens"), alarming(one.UnknownUsage, "executions"),
-			costs(one.CostUSD, string(UnitUSD), one.UnpricedTokens, one.Evidence),
+			costs(one.CostUSD, string(objective.UnitUSD), one.UnpricedTokens, one.Evidence),
 		}})
 		shown = append(shown, one.Converted)
 	}
@@ -78,7 +81,7 @@ func (t *table) converted(all []Converted) {
 	}
 	t.columns = append(t.columns, column{metric: "cost_converted", head: "in " + code})
 	for i, one := range all {
-		t.rows[i].cells = append(t.rows[i].cells, figure(one.Cost, code, func(x float64) string { return money(x, code) }))
+		t.rows[i].cells = append(t.rows[i].cells, figure(one.Cost, code, func(x float64) string { return number.Money(x, code) }))
 	}
 }
 
@@ -107,7 +110,7 @@ func costTables(c Costs, previous *Previous) []table {
 
 // costEntries returns the rows of a spend, with the cost in another currency unless code is empty.
 func costEntries(s Spend, code string) []row {
-	rows := []row{entry("cost", "cost", costs(s.CostUSD, string(UnitUSD), s.UnpricedTokens, s.Evidence))}
+	rows := []row{entry("cost", "cost", costs(s.CostUSD, string(objective.UnitUSD), s.UnpricedTokens, s.Evidence))}
 	if code != "" {
 		label := "cost in " + code
 		if s.RateDate != "" {
@@ -156,7 +159,7 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 		}
 		t.rows = append(t.rows, row{name: one.Name, label: label, cells: []cell{
 			count(one.Requests, counted), count(one.Tokens.Used, "tokens"), alarming(one.UnpricedTokens, "tokens"),
-			alarming(one.UnknownUsage, "executions"), costs(one.CostUSD, string(UnitUSD), one.UnpricedTokens, one.Evidence),
+			alarming(one.UnknownUsage, "executions"), costs(one.CostUSD, string(objective.UnitUSD), one.UnpricedTokens, one.Evidence),
 			usd(one.ProviderCostUSD), usd(one.ProviderDifferenceUSD),
 		}})
 		shown = append(shown, one.Converted)

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/watchbill/watchbill/internal/number"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // objectivesSection is the name of a document's first table.
@@ -19,12 +22,12 @@ func objectivesTable(doc Document) table {
 			{metric: "actual", head: "actual"},
 		},
 	}
-	hasBudget := func(r Result) bool { return r.ErrorBudgetRemaining != nil }
+	hasBudget := func(r objective.Result) bool { return r.ErrorBudgetRemaining != nil }
 	budgets := slices.ContainsFunc(doc.Objectives, hasBudget)
 	if budgets {
 		t.columns = append(t.columns, column{metric: "error_budget_remaining", head: "budget left"})
 	}
-	previous := map[string]Result{}
+	previous := map[string]objective.Result{}
 	if doc.Previous != nil {
 		t.columns = append(t.columns, column{metric: "previous", head: "previous"}, column{head: "change"})
 		for _, r := range doc.Previous.Objectives {
@@ -33,7 +36,7 @@ func objectivesTable(doc Document) table {
 	}
 	t.columns = append(t.columns, column{head: "what", words: true})
 	for _, r := range doc.Objectives {
-		inUnit := func(x *float64) cell { return figure(x, string(r.Unit), r.Unit.write) }
+		inUnit := func(x *float64) cell { return figure(x, string(r.Unit), r.Unit.Format) }
 		target, actual := inUnit(&r.Target), inUnit(r.Actual)
 		target.text = TargetText(r)
 		if r.Actual != nil {
@@ -118,7 +121,7 @@ func endpointsTable(endpoints []Endpoint) table {
 }
 
 func pendingTable(p Pending) table {
-	pollRate := func(x *float64) cell { return figure(x, string(UnitPollRate), perSecond) }
+	pollRate := func(x *float64) cell { return figure(x, string(objective.UnitPollRate), number.PerSecond) }
 	return table{
 		section: string(SectionPendingDeployments), title: "Pending deployments", things: "figure",
 		columns: []column{valueColumn("value")},
@@ -126,7 +129,7 @@ func pendingTable(p Pending) table {
 			entry("requests", "polls", count(p.Requests, "requests")),
 			entry("rps", "poll rate", rps(p.RPS)),
 			entry("agents", "agents polling, at the end", count(p.Agents, "agents")),
-			entry("mean_agents", "agents polling, mean", figure(&p.MeanAgents, "agents", significant)),
+			entry("mean_agents", "agents polling, mean", figure(&p.MeanAgents, "agents", number.Significant)),
 			entry("rps_per_agent", "poll rate per agent", pollRate(p.RPSPerAgent)),
 			entry("expected_rps_per_agent", "poll rate per agent, as requested", pollRate(p.ExpectedRPSPerAgent)),
 			entry("empty_ratio", "polls without work", share(p.EmptyRatio)),
@@ -154,7 +157,7 @@ func poolTable(p DatabasePool) table {
 			{metric: "wait_seconds", head: "waited"},
 		},
 	}
-	connections := func(x float64) cell { return figure(&x, "connections", significant) }
+	connections := func(x float64) cell { return figure(&x, "connections", number.Significant) }
 	for _, r := range p.Replicas {
 		t.rows = append(t.rows, row{name: r.Replica, label: r.Replica, cells: []cell{
 			count(int64(r.Max), "connections"), connections(r.InUseMean), connections(r.InUsePeak),

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	collectorpb "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/text"
 )

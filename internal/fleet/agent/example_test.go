@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"os"
 	"time"
@@ -36,10 +35,12 @@ func Example() {
 		Logger:     zap.NewNop(), Now: time.Now, Jitter: func() float64 { return 0 }, NewClaim: uuid.NewString,
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := a.Run(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	// Output: deploy app: {"image":"app:1"}
 }

@@ -12,16 +12,16 @@ import (
 )
 
 // jobSpec returns the spec passed to a report's Pods.
-func jobSpec(mr *v1alpha1.MonitoringReport, opts Options) reportjob.Spec {
-	spec := effective(mr)
+func jobSpec(r Resolved, opts Options) reportjob.Spec {
+	spec := r.Spec
 	job := reportjob.Spec{
-		Namespace:   mr.Namespace,
-		Name:        mr.Name,
+		Namespace:   r.Namespace,
+		Name:        r.Name,
 		Schedule:    spec.Schedule,
 		TimeZone:    spec.TimeZone,
 		Window:      spec.Window,
 		CompareWith: report.CompareWith(spec.CompareWith),
-		Objectives:  Objectives(mr),
+		Objectives:  r.written,
 		Keep:        int(spec.Retention.Reports),
 
 		AllowedOutputs: opts.AllowedOutputs,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/delivery"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
@@ -317,8 +318,8 @@ func TestSlackResponsesOfOtherServers(t *testing.T) {
 	r := aReport(t)
 	hostile := "<!channel> & <https://evil.example|click>\n\x1b[31m\u202e " + strings.Repeat("<&>", 1000)
 	for i := range 2000 {
-		r.Document.Objectives = append(r.Document.Objectives, report.Result{
-			Name: fmt.Sprintf("%d %s", i, hostile), Detail: hostile, Comparison: report.Comparison(hostile), Actual: new(1.0), Met: new(false),
+		r.Document.Objectives = append(r.Document.Objectives, objective.Result{
+			Name: fmt.Sprintf("%d %s", i, hostile), Detail: hostile, Comparison: objective.Comparison(hostile), Actual: new(1.0), Met: new(false),
 		})
 	}
 	r.Document.ID = hostile

@@ -1,8 +1,6 @@
 package rules
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	absentPending  = 5 * time.Minute

@@ -12,23 +12,11 @@ func (p *plan) unmeasuredTest(others []unitTest) unitTest {
 		}
 	}
 	for i, in := range p.indicators {
-		for _, alert := range p.blind(p.Objectives[i].Name, in) {
-			b := base{plan: p, name: p.Objectives[i].Name}
+		for _, alert := range p.blind(p.Objectives.All[i].Name, in) {
+			b := base{plan: p, name: p.Objectives.All[i].Name}
 			t.fires(pending-5, b, alert, false)
-			t.fires(pending+5, b, alert, !createdWithEvents(in))
+			t.fires(pending+5, b, alert, !in.lazy())
 		}
 	}
 	return t
-}
-
-// createdWithEvents reports whether an objective's series exist from their first event on, and not before.
-func createdWithEvents(in indicator) bool {
-	switch in := in.(type) {
-	case events:
-		return in.created
-	case windowCost:
-		return true
-	default:
-		return false
-	}
 }

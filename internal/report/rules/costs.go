@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 const (
@@ -14,6 +16,14 @@ const (
 // dayCostSeries is a gauge read from the database.
 const dayCostSeries = "watchbill_day_cost_usd"
 
+// cost returns the indicator of a budget's period.
+func (b base) cost(o objective.Resolved) indicator {
+	if o.Cost.Period == objective.PeriodWindow {
+		return windowCost{b, o.Target}
+	}
+	return dayCost{b, o.Target}
+}
+
 // dayCost is a budget for each UTC day.
 type dayCost struct {
 	base
@@ -23,6 +33,7 @@ type dayCost struct {
 func (dayCost) recordings() []Rule { return nil }
 func (dayCost) slow() []Rule       { return nil }
 func (dayCost) note() string       { return "" }
+func (dayCost) lazy() bool         { return false }
 
 // alerts use a gauge read from the database, which is the same on every replica.
 func (o dayCost) alerts() []Rule {
@@ -55,6 +66,7 @@ func (o windowCost) recordings() []Rule {
 }
 
 func (windowCost) slow() []Rule { return nil }
+func (windowCost) lazy() bool   { return true }
 
 func (o windowCost) note() string {
 	switch {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -12,7 +12,7 @@ import (
 func ExampleBuild() {
 	file, notes, err := rules.Build(rules.Report{
 		Namespace: "fleet", Name: "daily",
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: objective.Resolve([]objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}}),
 	}, rules.Options{Selector: map[string]string{"job": "watchbill"}})
 	if err != nil {
 		log.Fatal(err)

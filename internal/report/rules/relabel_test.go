@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -51,7 +51,7 @@ func api(instance string, minutes int) [2]string {
 // TestRelabelingKeepsHistory adds a label to all series of a long-running replica.
 func TestRelabelingKeepsHistory(t *testing.T) {
 	t.Parallel()
-	r := daily(success("0.95", ""), cost("window", "50", report.PeriodWindow))
+	r := daily(success("0.95", ""), cost("window", "50", objective.PeriodWindow))
 	r.Window = 24 * time.Hour
 	series := [][2]string{
 		{`watchbill_build_info{job="api",instance="a"}`, "1x199 stale"},

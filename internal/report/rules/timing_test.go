@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
@@ -40,7 +41,7 @@ func TestRouteNotes(t *testing.T) {
 		{Method: "GET", Pattern: "/readyz", Probe: true},
 	}
 	for _, test := range []struct {
-		objective report.Objective
+		objective objective.Objective
 		want      string
 	}{
 		{latency("x", "GET", report.PendingRoute, "0.99", "1s"), ""},

@@ -29,6 +29,7 @@ type agentTurns struct {
 	requests int // waiting or admitted; guarded by turns.mu
 }
 
+// NewTurns returns turns that nobody has taken.
 func NewTurns() *Turns { return &Turns{agents: map[string]*agentTurns{}} }
 
 // enter waits until a request of the agent is admitted. If it returns nil, the caller must call leave.

@@ -13,9 +13,10 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
+// Limits of a request, and the media type of one execution per line.
 const (
 	MaxBody       = 8 << 20 // bytes
-	MaxExecutions = 1000    // per request
+	MaxExecutions = 1000
 
 	NDJSON = "application/x-ndjson"
 )

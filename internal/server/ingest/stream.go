@@ -23,6 +23,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
+// Limits of a request that runs an agent.
 const (
 	MaxMessage = 256 << 10 // bytes
 	MaxOptions = 64 << 10  // bytes
@@ -136,6 +137,7 @@ func (a *API) endOf(ctx context.Context, x *endpoint.Exchange) execution.Event {
 // after it has given runs time to complete.
 func (a *API) EndStreams() { a.endStreams() }
 
+// Causes that end a streamed run early.
 var (
 	ErrClientGone = errors.New("the client is gone")
 	ErrEnded      = errors.New("the replica is shutting down")

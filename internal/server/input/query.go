@@ -107,10 +107,12 @@ func (q *Query) Limit() int { return q.LimitOr(50) }
 // LimitOr is like limit with another default.
 func (q *Query) LimitOr(otherwise int64) int { return int(q.Integer("limit", otherwise, 1, 500)) }
 
+// Fault keeps a 400 that names the parameter, unless the query has an earlier error.
 func (q *Query) Fault(code, name, format string, args ...any) {
 	q.Keep(problem.BadRequest(code, name, format, args...))
 }
 
+// Keep keeps err, unless the query has an earlier error.
 func (q *Query) Keep(err error) {
 	if q.err == nil {
 		q.err = err
