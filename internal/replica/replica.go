@@ -25,6 +25,8 @@ import (
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/server/sessions"
+	"github.com/watchbill/watchbill/internal/session"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -49,6 +51,8 @@ type Replica struct {
 	grants      *enrollment.Grants
 	proxies     connections.TrustedProxies
 	monitor     *health.Monitor
+	sessions    *session.Sessions
+	codes       *session.Codes     // of sign-in links
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // makes clients send their next request to another replica
@@ -122,6 +126,8 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	if err != nil {
 		return nil, err
 	}
+	r.sessions = session.New(session.Options{Store: postgres.NewSessions(r.db), Now: now, Random: rand.Reader})
+	r.codes = session.NewCodes(now, rand.Reader)
 	bodies, answers := config.budgets(memoryLimit())
 	handler, err := server.New(server.Options{
 		BodyMemory: bodies, AnswerMemory: answers,
@@ -138,8 +144,9 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 		Accounts: accounts, UnreadCount: r.executions.unreadCounts.Observe,
 		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
-		Currency:       server.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
-		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
+		Sessions:       r.sessions, SignInCodes: r.codes, SignIns: metrics.NewSignIns(registry, sessions.Results).Observe,
+		Currency:    server.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
+		AdminTokens: config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})

@@ -21,6 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/session"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -152,6 +153,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("count log records", sampleEvery, seldom, r.executions.contents.Count),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
+		r.repeat("read which sessions ended", session.RefreshEvery, seldom, r.sessions.Refresh),
 		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
 		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
 		r.repeat("read the currency rates", pricesEvery, seldom, r.executions.currency.refresh),
@@ -356,7 +358,17 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx))
+	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx), postgres.NewSessions(r.db).CleanUp(ctx))
+}
+
+// SignInCode returns a code that may be exchanged once, within five minutes, for a session with the rights of the first
+// admin token.
+func (r *Replica) SignInCode() (string, error) {
+	admins := tokensOf(r.config.AdminToken)
+	if len(admins) == 0 {
+		return "", errors.New("there is no admin token to sign in with")
+	}
+	return r.codes.Issue(fleet.HashToken(admins[0]))
 }
 
 // processName returns a name unique to this start, so that no two processes write the same row of rollups.

@@ -32,6 +32,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/session"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
@@ -98,6 +99,8 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Recorder:   metrics.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: logging.NewRequestLogger(logs, time.Now),
 		Security: logging.NewSecurityLog(logs, time.Now),
 		Log:      logs.App, AdminTokens: "an older one, " + adminToken, Grants: grants(t, enrollmentToken), IngestTokens: "another, " + ingestToken,
+		Sessions:    session.New(session.Options{Store: postgres.NewSessions(db), Now: time.Now, Random: rand.Reader}),
+		SignInCodes: session.NewCodes(time.Now, rand.Reader), SignIns: func(string) {},
 		MaxPollWait: MaxWait, Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}
 	if change != nil {

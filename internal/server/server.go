@@ -26,7 +26,9 @@ import (
 	"github.com/watchbill/watchbill/internal/server/ingest"
 	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/server/reports"
+	"github.com/watchbill/watchbill/internal/server/sessions"
 	"github.com/watchbill/watchbill/internal/server/traffic"
+	"github.com/watchbill/watchbill/internal/session"
 )
 
 // The default limits of the memory for request bodies and for large responses, in bytes.
@@ -63,6 +65,11 @@ type Options struct {
 	Mailbox   *mailbox.Mailbox
 	Limiter   *ratelimit.Limiter // nil for no rate limits
 	Accounts  ServiceAccounts    // if nil, only administrators create reports
+	Sessions  *session.Sessions
+	// SignInCodes are codes that may be exchanged for a session. It may be nil.
+	SignInCodes *session.Codes
+	// SignIns counts a sign-in by one of sessions.Results.
+	SignIns func(result string)
 	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
 	UnreadCount func(name string)
 	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
@@ -107,6 +114,7 @@ type Server struct {
 	ingest     *ingest.API
 	executions *executions.API
 	reports    *reports.API
+	sessions   *sessions.API
 	traffic    *traffic.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
@@ -183,6 +191,10 @@ func New(opts Options) (*Server, error) {
 			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
 			Now: opts.Now, Random: opts.Random,
 		}),
+		sessions: sessions.New(sessions.Options{
+			Sessions: opts.Sessions, Codes: opts.SignInCodes, AdminTokens: parseTokens(opts.AdminTokens), IsSecure: opts.TrustedProxies.IsSecure,
+			Observe: opts.SignIns, Now: opts.Now,
+		}),
 		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Computing: computing, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
@@ -200,6 +212,7 @@ func New(opts Options) (*Server, error) {
 		openAPI: newDocument(),
 	}
 	s.ready = s.readyWhenFilled
+	s.sessions.IsToken = s.isToken
 	for _, r := range s.routes() {
 		s.root.add(r.Pattern).handle(r.Method, &mounted{r, s.recorder.Route(r.Method, r.Pattern), isRead(r)})
 	}
@@ -258,7 +271,7 @@ func (s *Server) serve(x *endpoint.Exchange) {
 		hideReferrer(x)
 	}
 	if x.Audience == observe.Known && !x.Conn.IsAuthenticated() {
-		x.Conn.Authenticate(s.holderOf(x.Request))
+		x.Conn.Authenticate(s.holderOf(x))
 	}
 	if err == nil {
 		if x.Request.ContentLength != 0 || x.Request.Method != http.MethodGet {

@@ -35,16 +35,16 @@ func RecordedWithin[Req, Resp any](
 		return TypedWithin(deadline, status, read, func(ctx context.Context, req Req) (Resp, error) {
 			resp, err := do(ctx, req)
 			if err == nil {
-				x.record(describe(req, resp))
+				x.Record(describe(req, resp))
 			}
 			return resp, err
 		})(x)
 	}
 }
 
-// record logs an event caused by the exchange's caller. All events except administrators' changes are bounded, since
+// Record logs an event caused by the exchange's caller. All events except administrators' changes are bounded, since
 // traffic can cause any number of them.
-func (x *Exchange) record(e Event) {
+func (x *Exchange) Record(e Event) {
 	if e.Kind == "" {
 		return
 	}
@@ -59,7 +59,7 @@ func (x *Exchange) record(e Event) {
 	})
 }
 
-// UserFingerprint is the event field for a user. record replaces the user's id by a fingerprint, so that the id does
+// UserFingerprint is the event field for a user. Record replaces the user's id by a fingerprint, so that the id does
 // not remain in the log after the user is erased.
 const UserFingerprint = "user_fingerprint"
 
