@@ -16,7 +16,7 @@ func TestBodiesHaveABudget(t *testing.T) {
 	const execution = `{"user_id": "ada", "agent_name": "planner", "status": "success"}`
 	ways := map[string]request{
 		"one":    {method: "POST", path: "/api/executions", token: ingestToken, body: execution},
-		"lines":  {method: "POST", path: "/api/executions", token: ingestToken, body: execution + "\n", contentType: "application/x-ingest.NDJSON"},
+		"lines":  {method: "POST", path: "/api/executions", token: ingestToken, body: execution + "\n", contentType: "application/x-ndjson"},
 		"traces": {method: "POST", path: "/v1/traces", token: ingestToken, body: `{"resourceSpans": []}`},
 		"prompt": {method: "POST", path: "/api/ai/process-stream", token: ingestToken, body: `{"type": "t", "user_id": "ada", "message": "m"}`},
 	}

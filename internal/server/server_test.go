@@ -206,7 +206,7 @@ func TestRecording(t *testing.T) {
 	w.send(t, request{method: "GET", path: "/secret/path?admin_token=t0p", token: adminToken}).want(http.StatusNotFound)
 	w.send(t, request{method: "DELETE", path: "/livez", token: w.tokens["a2"]}).want(http.StatusMethodNotAllowed)
 	if after := w.recorder.Totals().Requests; after != before+3 {
-		t.Errorf("%d requests are endpoint.Recorded, want 3", after-before)
+		t.Errorf("%d requests are recorded, want 3", after-before)
 	}
 	lines := w.logged(t, "request")
 	lines = lines[len(lines)-3:]

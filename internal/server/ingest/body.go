@@ -17,7 +17,7 @@ const (
 	MaxBody       = 8 << 20 // bytes
 	MaxExecutions = 1000    // per request
 
-	NDJSON = "application/x-NDJSON"
+	NDJSON = "application/x-ndjson"
 )
 
 // split returns the executions in a body, undecoded. Each is checked later, independently of the others.
