@@ -2065,6 +2065,12 @@ type AppendDeploymentLogParams struct {
 	Offset int64 `form:"offset" json:"offset"`
 }
 
+// StreamChangesParams defines parameters for StreamChanges.
+type StreamChangesParams struct {
+	// LastEventID The id of the last event that was received. Browsers send it by themselves.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // GetMetricsParams defines parameters for GetMetrics.
 type GetMetricsParams struct {
 	// Hours How far back the window reaches.

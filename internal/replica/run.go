@@ -143,7 +143,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
 		r.mailbox.Run, r.hints.Run, r.requests.Run, r.security.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
-		r.monitor.Run, r.connections.Run, r.scrapes.Run,
+		r.monitor.Run, r.feed.Run, r.connections.Run, r.scrapes.Run,
 		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
 		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),
@@ -213,6 +213,7 @@ func (r *Replica) shutdown() error {
 	delay := time.NewTimer(r.config.ShutdownDelay)
 	defer delay.Stop()
 	<-delay.C
+	r.live.Close() // only now: clients return at once, and this replica no longer accepts them
 	ctx, cancel := context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
 	defer cancel()
 	// Agents' runs may take longer, so their streams are ended with an event before that.

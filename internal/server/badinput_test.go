@@ -61,6 +61,7 @@ func newFixture(t testing.TB) *fixture {
 		"GET /api/metrics/pending-deployments":          {path: "/api/metrics/pending-deployments"},
 		"GET /api/openapi.yaml":                         {path: "/api/openapi.yaml"},
 		"POST /api/session":                             {path: "/api/session", body: `{"token":"` + adminToken + `"}`},
+		"GET /api/live":                                 {path: "/api/live"},
 		"GET /api/session":                              {path: "/api/session"},
 		"DELETE /api/session":                           {path: "/api/session"},
 		"POST /api/reports":                             {path: "/api/reports", body: `{"name":"n","sections":["summary"],"objectives":[{"name":"x","errorRate":{"max":"0.1"}}]}`},

@@ -24,6 +24,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/executions"
 	"github.com/watchbill/watchbill/internal/server/fleet"
 	"github.com/watchbill/watchbill/internal/server/ingest"
+	"github.com/watchbill/watchbill/internal/server/live"
 	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/server/reports"
 	"github.com/watchbill/watchbill/internal/server/sessions"
@@ -68,6 +69,9 @@ type Options struct {
 	Sessions  *session.Sessions
 	// SignInCodes are codes that may be exchanged for a session. It may be nil.
 	SignInCodes *session.Codes
+	// Live has the events of live streams. The server does not close it.
+	Live     *live.Hub
+	LiveEnds func(reason string) // counts the end of a live stream by one of live.Ends
 	// SignIns counts a sign-in by one of sessions.Results.
 	SignIns func(result string)
 	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
@@ -115,6 +119,7 @@ type Server struct {
 	executions *executions.API
 	reports    *reports.API
 	sessions   *sessions.API
+	live       *live.API
 	traffic    *traffic.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
@@ -194,6 +199,9 @@ func New(opts Options) (*Server, error) {
 		sessions: sessions.New(sessions.Options{
 			Sessions: opts.Sessions, Codes: opts.SignInCodes, AdminTokens: parseTokens(opts.AdminTokens), IsSecure: opts.TrustedProxies.IsSecure,
 			Observe: opts.SignIns, Now: opts.Now,
+		}),
+		live: live.New(live.Options{
+			Hub: opts.Live, IsOver: opts.Sessions.IsOver, Observe: opts.LiveEnds, Now: opts.Now, Jitter: opts.Jitter,
 		}),
 		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Computing: computing, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{

@@ -59,11 +59,13 @@ const (
 	skew    = time.Minute     // by which the clocks of replicas may differ
 )
 
-// Options are the settings of Sessions. All are required.
+// Options are the settings of Sessions. All are required unless noted otherwise.
 type Options struct {
 	Store  Store
 	Now    func() time.Time
 	Random io.Reader // cryptographically strong
+	// Ended, if not nil, is called after sessions were signed out, here or on another replica.
+	Ended func()
 }
 
 // Sessions begins, verifies and ends sessions. It is safe for concurrent use.
@@ -153,8 +155,9 @@ func (s *Sessions) End(ctx context.Context, session *Session) error {
 		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.ended[session.ID] = session.Expires
+	s.mu.Unlock()
+	s.announce()
 	return nil
 }
 
@@ -180,9 +183,12 @@ func (s *Sessions) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	news := false
 	s.mu.Lock()
 	for _, e := range ended {
-		s.ended[e.ID] = e.Expires
+		if _, known := s.ended[e.ID]; !known {
+			s.ended[e.ID], news = e.Expires, true
+		}
 		if e.At.After(s.newest) {
 			s.newest = e.At
 		}
@@ -194,10 +200,19 @@ func (s *Sessions) refresh(ctx context.Context) error {
 	}
 	s.endedAt = now
 	s.mu.Unlock()
+	if news {
+		s.announce()
+	}
 	if now.Sub(keysAt) < keysEvery {
 		return nil
 	}
 	return s.readKeys(ctx)
+}
+
+func (s *Sessions) announce() {
+	if s.opts.Ended != nil {
+		s.opts.Ended()
+	}
 }
 
 // beCurrent returns an error if this replica's knowledge of ended sessions is too old and cannot be refreshed.
