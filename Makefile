@@ -8,18 +8,10 @@ MAKEFLAGS += --no-builtin-rules
 # The version of the chart, the image and the program is one. A test holds them together.
 VERSION ?= $(shell sed -n 's/^appVersion: *//p' charts/watchbill/Chart.yaml)
 COMMIT ?= $(shell git describe --always --exclude '*' --dirty 2>/dev/null)
-GOTESTSUM_FORMAT ?= pkgname
 FUZZTIME ?= 10s
 IMG ?= watchbill/watchbill:$(VERSION)
 
 kubectl = hack/tool kubectl
-
-# What tests run beside PostgreSQL and the API server. Those that the tests of PKG name are built before they start, as a test has
-# not that much time.
-TEST_TOOLS := promtool promtool-oldest promtool-newest vmalert vmalert-tool sloth helm helm4 helm-docs kubectl versitygw
-
-# The race detector needs a C compiler; `go env` says 0 where none is found.
-race = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 ##@ Use
 
@@ -61,11 +53,7 @@ run-controller: build ## Run the controller on this machine. ARGS="--server=… 
 
 .PHONY: test
 test: ## Run every test against one PostgreSQL made for the run, and real API servers. PKG=./internal/… and ARGS="-run …" narrow it.
-	@hack/tool --path gotestsum >/dev/null
-	@tests=$$(go list -f '{{.Dir}}/*_test.go' $(or $(PKG),./...)); \
-		for tool in $(TEST_TOOLS); do if grep -qsF "\"$$tool\"" $$tests; then hack/tool --path $$tool >/dev/null; fi; done
-	@go build -buildvcs=false -o bin/withpostgres ./hack/withpostgres
-	KUBEBUILDER_ASSETS=$$(hack/envtest) exec bin/withpostgres -- hack/tool gotestsum --format $(GOTESTSUM_FORMAT) -- $(race) $(ARGS) $(or $(PKG),./...)
+	@hack/test '$(or $(PKG),./...)' $(ARGS)
 
 .PHONY: e2e
 e2e: ## Try the product on a real Kubernetes: KUBECONFIG's, or one of hack/cluster's, which needs root. ARGS="-run …" narrow it.
@@ -95,7 +83,7 @@ fuzz: ## Run each fuzz target for FUZZTIME (10s).
 	hack/fuzz $(FUZZTIME)
 
 .PHONY: generate
-generate: ## Make anew what is generated: queries, the REST contract's types and client, the custom resource's code and manifests.
+generate: ## Regenerate code and manifests: queries, the REST contract's types and client, the custom resource's code and manifests.
 	hack/tool sqlc generate
 	hack/tool controller-gen object paths=./api/v1alpha1
 	hack/tool controller-gen crd paths=./api/v1alpha1 output:crd:dir=config/crd/bases

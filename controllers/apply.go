@@ -48,7 +48,7 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 	case live != nil && !live.GetDeletionTimestamp().IsZero():
 		return false, &waitError{lookAgain, "it is being deleted"} // its deletion triggers a reconcile
 	case r.memory.behind(key, live, r.now()):
-		return false, &waitError{time.Second, "what was written is not seen yet"}
+		return false, &waitError{time.Second, "the cache does not have the last write yet"}
 	case whose == earlier: // before the garbage collector does
 		if err := r.remove(ctx, live); err != nil {
 			return false, err
@@ -87,7 +87,7 @@ var errReplaced = errors.New("another object has taken its name")
 func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
 	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // its rules are digests in wanted
 		if slices.ContainsFunc(rule.Spec.Groups, isDigest) {
-			made, err := makeRules(report, r.opts)
+			made, err := makeRules(desired.Resolve(report), r.opts)
 			if err != nil {
 				return err
 			}
@@ -131,7 +131,7 @@ func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string
 	annotations, _ := metadata["annotations"].(map[string]any)
 	changed := live.GetAnnotations()[v1alpha1.AnnotationAppliedHash] != annotations[v1alpha1.AnnotationAppliedHash]
 	if !changed && !r.memory.of(report).mayRepair(r.now()) {
-		return false, &waitError{repairEvery, "something else keeps changing our objects"}
+		return false, &waitError{repairEvery, "another client keeps changing the report's objects"}
 	}
 	return false, nil
 }

@@ -56,14 +56,14 @@ func (k *kinds) evaluators(ctx context.Context, one *kind) (found []evaluator, u
 	case missing:
 		return nil, "", nil
 	case unreadable:
-		return nil, fmt.Sprintf("the controller may not list %s objects, so whether one takes the rules cannot be seen", one.gvk.Kind), nil
+		return nil, fmt.Sprintf("the controller may not list %s objects, so it is unknown whether one selects the rules", one.gvk.Kind), nil
 	case available:
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(one.gvk.GroupVersion().WithKind(one.gvk.Kind + "List"))
 	var uncached *cache.ErrResourceNotCached
 	if err := k.wide.List(ctx, list, client.UnsafeDisableDeepCopy); errors.As(err, &uncached) {
-		return nil, fmt.Sprintf("the cluster's %s objects went away a moment ago", one.gvk.Kind), nil
+		return nil, fmt.Sprintf("the cluster no longer has the kind %s", one.gvk.Kind), nil
 	} else if err != nil {
 		return nil, "", fmt.Errorf("list %s objects: %w", one.gvk.Kind, err)
 	}

@@ -56,7 +56,7 @@ func scheduled(cronJob *batchv1.CronJob) metav1.Condition {
 		when += " in " + *cronJob.Spec.TimeZone
 	}
 	if cronJob.Spec.Suspend != nil && *cronJob.Spec.Suspend {
-		return is(v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "reports are not made by the schedule, as spec.suspend says; it is "+when)
+		return is(v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "reports are not made because spec.suspend is set; the schedule is "+when)
 	}
 	return is(v1alpha1.ConditionScheduled, metav1.ConditionTrue, v1alpha1.ReasonScheduled, "reports are made at "+when)
 }
@@ -70,7 +70,7 @@ func withoutRule(seen *observed, p plan) (metav1.Condition, bool) {
 	case p.rule == nil:
 		return off(v1alpha1.ReasonAlertingOff, "spec.alerting.mode is None")
 	case seen.rules == missing:
-		return off(v1alpha1.ReasonPrometheusOperatorMissing, "the cluster does not know PrometheusRules; alerts are installed once the Prometheus operator is")
+		return off(v1alpha1.ReasonPrometheusOperatorMissing, "the cluster does not have the kind PrometheusRule; alerts are installed once the Prometheus operator is")
 	case seen.rules == unreadable:
 		return off(v1alpha1.ReasonApplyFailed, "the controller may not read PrometheusRules; see the operator's ClusterRole")
 	}
@@ -82,7 +82,7 @@ func installed(rule ruleSeen, c candidates, notes []string) metav1.Condition {
 	taken := c.taken(rule)
 	switch taken.reason {
 	case "":
-		message := fmt.Sprintf("the PrometheusRule %s stands, and %s takes it", rule.name, taken.by)
+		message := fmt.Sprintf("the PrometheusRule %s exists, and %s selects it", rule.name, taken.by)
 		if len(notes) > 0 {
 			message += "; " + strings.Join(notes, "; ")
 		}
@@ -126,7 +126,7 @@ func (o *outcome) ready() {
 	scheduled := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionScheduled)
 	rules := meta.FindStatusCondition(o.status.Conditions, v1alpha1.ConditionRulesInstalled)
 	var wrong []string
-	message := "reports are made by the schedule"
+	message := "reports are made on schedule"
 	if scheduled != nil {
 		switch scheduled.Reason {
 		case v1alpha1.ReasonScheduled:
@@ -143,9 +143,9 @@ func (o *outcome) ready() {
 		case v1alpha1.ReasonAlertingOff:
 			message += ", alerts are off"
 		case v1alpha1.ReasonSelectionUnknown:
-			message += ", whether alerts can come is not known: " + rules.Message
+			message += ", whether alerts can fire is unknown: " + rules.Message
 		case v1alpha1.ReasonPrometheusOperatorMissing, v1alpha1.ReasonNotSelected, v1alpha1.ReasonNamespaceEnforced:
-			message += ", but no alerts will come: " + rules.Message
+			message += ", but no alerts will fire: " + rules.Message
 		default:
 			wrong = append(wrong, "RulesInstalled: "+rules.Message)
 		}

@@ -57,7 +57,7 @@ func (c *creator) create(ctx context.Context, gvk schema.GroupVersionKind, names
 	}
 	created := metadataOf(gvk)
 	if err := json.Unmarshal(text, created); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the response: %w", err)
 	}
 	return created, nil
 }

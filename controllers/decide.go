@@ -34,12 +34,13 @@ func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now tim
 		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
 			": create the MonitoringReport in " + strings.Join(opts.ReportNamespaces, " or ") + ", or have this one added to the operator's report namespaces"}}
 	}
-	if err := desired.Check(report, now); err != nil {
+	resolved := desired.Resolve(report)
+	if err := desired.Check(resolved, now); err != nil {
 		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 	}
 	if made.generation != report.Generation {
 		var err error
-		if made, err = makeRules(report, opts); err != nil {
+		if made, err = makeRules(resolved, opts); err != nil {
 			return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 		}
 	}
@@ -49,14 +50,14 @@ func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now tim
 			desired.Role(report.Namespace),
 			desired.RoleBinding(report.Namespace),
 		},
-		cronJob: desired.CronJob(report, opts.Desired),
+		cronJob: desired.CronJob(resolved, opts.Desired),
 		rule:    made.rule,
 		notes:   made.notes,
 	}
 }
 
 // makeRules returns the rules of a report, in full.
-func makeRules(report *v1alpha1.MonitoringReport, opts Options) (rules, error) {
+func makeRules(report desired.Resolved, opts Options) (rules, error) {
 	rule, notes, err := desired.PrometheusRule(report, opts.Desired)
 	if err != nil {
 		return rules{}, err

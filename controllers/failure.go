@@ -30,9 +30,9 @@ func failureReason(run *finished, pods []corev1.Pod, stuck string) string {
 	case ended != "":
 		return fmt.Sprintf("%s; see: %s", ended, logs)
 	case run.failed.Reason == batchv1.JobReasonDeadlineExceeded:
-		return fmt.Sprintf("the run was not over in time; see: %s", describe)
+		return fmt.Sprintf("the run did not finish in time; see: %s", describe)
 	case run.failed.Reason == batchv1.JobReasonBackoffLimitExceeded:
-		return fmt.Sprintf("the run failed as often as it was tried; see: %s", logs)
+		return fmt.Sprintf("every attempt of the run failed; see: %s", logs)
 	}
 	return text.Clip(fmt.Sprintf("the run failed (%s: %s); see: %s", run.failed.Reason, text.Clip(run.failed.Message, 200), describe), maxSummary)
 }
@@ -51,17 +51,17 @@ func stuckReason(pods []corev1.Pod) string {
 		message := text.Clip(strings.TrimSpace(waiting.Message), 200)
 		switch waiting.Reason {
 		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); look at the operator's image and pull secrets", container.Image, waiting.Reason, message)
+			return fmt.Sprintf("the Pod could not start: its image %s cannot be pulled (%s: %s); check the operator's image and pull secrets", container.Image, waiting.Reason, message)
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return fmt.Sprintf("the Pod could not start (%s: %s); see: kubectl -n %s describe pod %s", waiting.Reason, message, pod.Namespace, pod.Name)
 		}
 	}
 	for _, condition := range pod.Status.Conditions {
 		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse && condition.Reason == corev1.PodReasonUnschedulable {
-			return fmt.Sprintf("no node takes the Pod: %s; look at the outputs' PersistentVolumeClaims and the nodes' room", text.Clip(condition.Message, 200))
+			return fmt.Sprintf("the Pod cannot be scheduled: %s; check the outputs' PersistentVolumeClaims and the nodes' capacity", text.Clip(condition.Message, 200))
 		}
 		if condition.Type == corev1.PodReadyToStartContainers && condition.Status == corev1.ConditionFalse {
-			return fmt.Sprintf("the Pod's volumes or network did not come up; look at the outputs' PersistentVolumeClaims, and see: kubectl -n %s describe pod %s", pod.Namespace, pod.Name)
+			return fmt.Sprintf("the Pod's volumes or network were not ready; check the outputs' PersistentVolumeClaims, and see: kubectl -n %s describe pod %s", pod.Namespace, pod.Name)
 		}
 	}
 	return ""
@@ -78,7 +78,7 @@ func endReason(pods []corev1.Pod) string {
 			switch {
 			case ended == nil:
 			case ended.Reason == "OOMKilled":
-				return "the Pod ran out of memory; give reports more (the operator's resources for them)"
+				return "the Pod ran out of memory; raise the operator's memory limit for reports"
 			case ended.Signal != 0:
 				return fmt.Sprintf("the Pod was killed by signal %d", ended.Signal)
 			default:

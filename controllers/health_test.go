@@ -22,7 +22,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // TestHealth checks how the tools that deploy reports read the status: kstatus, which Flux and Helm use, and the script for
@@ -171,7 +171,7 @@ func (w *fixture) health(mr *v1alpha1.MonitoringReport, kstatus status.Status, a
 // argoScript returns the script for Argo CD in docs/gitops.md.
 func argoScript(t testing.TB) string {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join(kubetest.Root(), "docs", "gitops.md"))
+	page, err := os.ReadFile(filepath.Join(tree.Root(), "docs", "gitops.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

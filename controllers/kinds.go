@@ -20,6 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -186,7 +188,7 @@ func (k *kinds) watch(ctx context.Context, one *kind) error {
 		if toolscache.WaitForCacheSync(ctx.Done(), handler.HasSynced) {
 			return nil
 		}
-		err = fmt.Errorf("its objects were not read within %s", syncWithin)
+		err = fmt.Errorf("its objects were not read within %s", text.Duration(syncWithin))
 	}
 	k.unwatch(context.WithoutCancel(ctx), one)
 	return fmt.Errorf("watch %s: %w", one.gvk.Kind, err)

@@ -118,7 +118,7 @@ func TestSelectedByAPrometheus(t *testing.T) {
 		},
 	}}
 	w.create(prometheus)
-	want := fmt.Sprintf("Prometheus %s/main does not take the rules: set the label release=%s in spec.alerting.ruleLabels", w.namespace, w.namespace)
+	want := fmt.Sprintf("Prometheus %s/main does not select the rules: set the label release=%s in spec.alerting.ruleLabels", w.namespace, w.namespace)
 	w.eventually("it is said what is missing", func() error {
 		got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonNotSelected)
 		if !strings.Contains(got.Message, want) {

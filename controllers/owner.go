@@ -85,7 +85,7 @@ func ownerOf(object client.Object) string {
 		return fmt.Sprintf(" (it is managed by %s)", by)
 	}
 	if report := labels[v1alpha1.LabelReport]; report != "" {
-		return fmt.Sprintf(" (it has the label %s=%s, but nothing else of what Watchbill makes)", v1alpha1.LabelReport, report)
+		return fmt.Sprintf(" (it has the label %s=%s, but no other mark of an object of Watchbill)", v1alpha1.LabelReport, report)
 	}
 	return ""
 }

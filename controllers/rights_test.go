@@ -23,7 +23,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/controllers"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // limited runs the controller as a user with only the permissions of config/rbac, those for reports in its namespace only.
@@ -50,7 +50,7 @@ func limited(t *testing.T, change ...func(*controllers.ManagerOptions)) *fixture
 
 func clusterRoles(t *testing.T) []*rbacv1.ClusterRole {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(kubetest.Root(), "config", "rbac", "role.yaml"))
+	text, err := os.ReadFile(filepath.Join(tree.Root(), "config", "rbac", "role.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (
 	switch {
 	case err != nil:
 		r.memory.noteOutage(r.now())
-		log.FromContext(ctx).Info("cannot ask the API what came of a run; trying again", "job", run.job.Name, "error", err.Error())
+		log.FromContext(ctx).Info("cannot ask the API for the result of a run; retrying", "job", run.job.Name, "error", err.Error())
 		return nil, askEvery
 	case !found:
 		return nil, 0

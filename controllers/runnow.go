@@ -35,14 +35,14 @@ func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 	case err != nil:
 		request.problem = fmt.Sprintf("%s must be a time such as %s, not %q", v1alpha1.AnnotationRunRequestedAt, now.UTC().Format(time.RFC3339), text.Clip(value, 60))
 	case at.After(now.Add(maxAhead)):
-		request.problem = fmt.Sprintf("%s is %s, which is still to come: a report is of what was; it is %s now", v1alpha1.AnnotationRunRequestedAt, value, now.UTC().Format(time.RFC3339))
+		request.problem = fmt.Sprintf("%s is %s, which is in the future; it is %s now", v1alpha1.AnnotationRunRequestedAt, value, now.UTC().Format(time.RFC3339))
 	case at.Before(now.Add(-maxBehind)):
 		request.problem = fmt.Sprintf("%s is %s, more than 366 days ago", v1alpha1.AnnotationRunRequestedAt, value)
 	}
 	if request.problem != "" {
 		return request
 	}
-	request.job = desired.RunJob(seen.report, at, opts)
+	request.job = desired.RunJob(desired.Resolve(seen.report), at, opts)
 	for _, job := range seen.jobs {
 		if job.Name == request.job.Name {
 			request.job = nil

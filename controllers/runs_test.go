@@ -266,7 +266,7 @@ func TestNewestSlotWins(t *testing.T) {
 		t.Errorf("with the newer Job gone the last run is %s, want %s", got, newer.Name)
 	}
 	if got := w.notes(mr, "ObjectivesMissed"); len(got) > 0 {
-		t.Errorf("the older run is told of: %q", got)
+		t.Errorf("the older run is reported: %q", got)
 	}
 }
 

@@ -72,18 +72,18 @@ func (c candidates) taken(rule ruleSeen) taken {
 		case e.idle:
 			lacking = append(lacking, lack{e, 1, []string{"it has no replicas"}, false})
 		case b == nil && lacks.unsure:
-			unsure = fmt.Sprintf("whether %s takes rules of the namespace %s depends on the namespace's labels, which the controller may not read", e, c.namespace)
+			unsure = fmt.Sprintf("whether %s selects rules of the namespace %s depends on the namespace's labels, which the controller may not read", e, c.namespace)
 		case b == nil && len(lacks.wishes) > 0:
 			lacking = append(lacking, lacks)
 		case b == nil && e.paused:
-			unsure = fmt.Sprintf("%s would take the rules, but it is paused, so the Prometheus operator may not have given them to it", e)
+			unsure = fmt.Sprintf("%s would select the rules, but it is paused, so the Prometheus operator may not have given them to it", e)
 		case !e.enforces(c.namespace, rule.name), rule.api == c.namespace:
 			return taken{by: e.String()}
 		case rule.api == "":
-			unsure = fmt.Sprintf("%s takes the rules, but has them look only at series with %s=%s, by its spec.enforcedNamespaceLabel. Whether the API's series are among them is not known: "+
+			unsure = fmt.Sprintf("%s selects the rules, but restricts them to series with %s=%s, by its spec.enforcedNamespaceLabel. Whether the API's series are among them is not known: "+
 				"the controller's metrics selector names no namespace", e, e.enforced, c.namespace)
 		default:
-			blind = fmt.Sprintf("%s takes the rules, but has them look only at series with %s=%s, by its spec.enforcedNamespaceLabel. The API's series are of the namespace %s: "+
+			blind = fmt.Sprintf("%s selects the rules, but restricts them to series with %s=%s, by its spec.enforcedNamespaceLabel. The API's series are of the namespace %s: "+
 				"create the MonitoringReport there, or name the PrometheusRule %s/%s in the %s's spec.excludedFromEnforcement", e, e.enforced, c.namespace, rule.api, c.namespace, rule.name, e.kind)
 		}
 	}
@@ -102,7 +102,7 @@ func (c candidates) taken(rule ruleSeen) taken {
 	case c.unknown != "":
 		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: c.unknown}
 	case len(lacking) == 0:
-		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: "there is no Prometheus or ThanosRuler object in the cluster; whether something else takes the rules " +
+		return taken{reason: v1alpha1.ReasonSelectionUnknown, why: "there is no Prometheus or ThanosRuler object in the cluster; whether something else evaluates the rules " +
 			"(such as Grafana Alloy, or the operator of VictoriaMetrics) cannot be seen"}
 	}
 	return taken{reason: v1alpha1.ReasonNotSelected, why: nearest(lacking)}
@@ -145,7 +145,7 @@ type lack struct {
 // nearest returns the smallest change with which an evaluator would select the rules.
 func nearest(lacking []lack) string {
 	best := slices.MinFunc(lacking, func(a, b lack) int { return cmp.Compare(a.cost, b.cost) })
-	why := fmt.Sprintf("%s does not take the rules: %s", best.evaluator, strings.Join(best.wishes, "; "))
+	why := fmt.Sprintf("%s does not select the rules: %s", best.evaluator, strings.Join(best.wishes, "; "))
 	if more := len(lacking) - 1; more > 0 {
 		why += fmt.Sprintf(" (%d more do not either)", more)
 	}
@@ -163,7 +163,7 @@ func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 	switch {
 	case e.namespaces == nil:
 		if e.namespace != c.namespace {
-			add(around, "it takes those of its own namespace only: set its spec.ruleNamespaceSelector")
+			add(around, "it selects only rules in its own namespace: set its spec.ruleNamespaceSelector")
 		}
 	case len(e.namespaces.MatchLabels)+len(e.namespaces.MatchExpressions) == 0:
 	case c.labels == nil:
@@ -174,7 +174,7 @@ func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 		}
 	}
 	if e.rules == nil {
-		add(around, "it takes none: set its spec.ruleSelector")
+		add(around, "it selects none: set its spec.ruleSelector")
 		l.unsure = false
 		return l
 	}

@@ -22,8 +22,8 @@ func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *out
 	for _, object := range unwanted {
 		err := r.remove(ctx, object)
 		if apierrors.IsForbidden(err) {
-			log.FromContext(ctx).Info("may not delete what should not stand", "error", err.Error())
-			err = &waitError{lookAgain, "the right to delete it is missing"}
+			log.FromContext(ctx).Info("may not delete an object that is no longer wanted", "error", err.Error())
+			err = &waitError{lookAgain, "the permission to delete it is missing"}
 		}
 		o.fail(err)
 	}
@@ -57,7 +57,7 @@ func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *o
 	live := seen.live(p.rule)
 	wrote, err := r.apply(ctx, seen.report, p.rule, live)
 	if apierrors.IsNotFound(err) { // the kind was removed, which its watch will notice
-		err = &waitError{time.Second, "the cluster does not know PrometheusRules any more"}
+		err = &waitError{time.Second, "the cluster no longer has the kind PrometheusRule"}
 	}
 	o.fail(err)
 	o.failed(v1alpha1.ConditionRulesInstalled, err)

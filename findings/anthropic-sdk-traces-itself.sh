@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Anthropic's client for Python makes spans of its own calls as soon as the process has a tracer provider. Nothing has to
+# Anthropic's client for Python traces its calls as soon as the process has a tracer provider. Nothing has to
 # be switched on. So an instrumentation beside it makes a second span of each call.
 #
 # Seen with anthropic 2.14.0, opentelemetry-sdk 1.45.2, opentelemetry-instrumentation-anthropic 0.62.4, Python 3.11.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Of the same answer of Bedrock, whose prompt was partly cached, OpenTelemetry's instrumentation of botocore and
-# OpenInference's instrumentation tell different counts of input tokens under names that mean the same: one leaves the
+# For the same response of Bedrock, whose prompt was partly cached, OpenTelemetry's instrumentation of botocore and
+# OpenInference's instrumentation report different counts of input tokens under names that mean the same: one leaves the
 # cached ones out, the other has them in. Neither the names nor the sums say which it is.
 #
 # Seen with opentelemetry-instrumentation-botocore 0.66b2, openinference-instrumentation-bedrock 0.1.61, boto3 1.44.8,
 # opentelemetry-sdk 1.45.2, Python 3.11.
 #
-# The answer says inputTokens 60, cacheReadInputTokens 40, cacheWriteInputTokens 10: the prompt had 110 tokens.
+# The response says inputTokens 60, cacheReadInputTokens 40, cacheWriteInputTokens 10: the prompt had 110 tokens.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -4,8 +4,8 @@
 # - It sends OTEL_EXPORTER_OTLP_HEADERS as written. OpenTelemetry's exporters decode percent-encoding first, so the same
 #   value, like "Authorization=Bearer%20k", is another header here, with which a server refuses the export. A space that
 #   is not encoded arrives as meant.
-# - gen_ai.response.id is the HTTP header request-id, not the id of the message in the answer. So it does not match what
-#   other instrumentations, or the SDK's own messages, say of the same answer.
+# - gen_ai.response.id is the HTTP header request-id, not the id of the message in the response. So it does not match what
+#   other instrumentations, or the SDK's own messages, say about the same response.
 #
 # Seen with @anthropic-ai/claude-agent-sdk 0.3.332, compared with @opentelemetry/exporter-trace-otlp-http 0.301.0,
 # Node.js 20.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# OpenTelemetry's gRPC exporters for JavaScript send a batch once. Where the server answers RESOURCE_EXHAUSTED or
+# OpenTelemetry's gRPC exporters for JavaScript send a batch once. Where the server returns RESOURCE_EXHAUSTED or
 # UNAVAILABLE with RetryInfo, the batch is lost, although OTLP's specification says that such an export is
 # to be repeated. The exporter over HTTP repeats it.
 #

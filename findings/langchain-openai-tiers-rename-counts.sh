@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# When OpenAI answers from the tier flex or priority, langchain-openai renames the details in usage_metadata: cache_read
-# becomes flex_cache_read, reasoning becomes flex_reasoning, and so on. The tier of the answer decides, not that of the
+# When OpenAI serves a request from the tier flex or priority, langchain-openai renames the details in usage_metadata: cache_read
+# becomes flex_cache_read, reasoning becomes flex_reasoning, and so on. The tier of the response decides, not that of the
 # request, which here names none. So code that reads input_token_details["cache_read"] loses the cached tokens without
-# any change of its own.
+# any change.
 #
 # There is also a new detail with the tier's name: the tokens less those read from the cache. Those written to it are
 # not subtracted, so the details of the input add up to more than the input.
 #
 # Seen with langchain-openai 1.7.4, langchain-core 1.8.3, openai 3.57.0, Python 3.11.
 #
-# Each answer says 100 input tokens, 40 of them read from the cache and 10 written to it, and 20 output tokens, 5 of
+# Each response says 100 input tokens, 40 of them read from the cache and 10 written to it, and 20 output tokens, 5 of
 # them of reasoning.
 set -euo pipefail
 folder=$(mktemp -d)

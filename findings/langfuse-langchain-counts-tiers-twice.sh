@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Langfuse's integration of LangChain counts tokens twice when OpenAI answers from the tier flex or priority. It tells
+# Langfuse's integration of LangChain counts tokens twice when OpenAI serves from the tier flex or priority. It reports
 # the details of langchain-openai as parts of the input and the output, and subtracts each from "input" or "output", so
 # that the parts add up to all tokens. On those tiers there is one more detail, named like the tier. Of the input it has
 # all tokens but those read from the cache, of the output all but those of reasoning.
@@ -7,12 +7,12 @@
 # - priority: nothing is subtracted, so the parts add up to all tokens twice, and those written to the cache thrice.
 # - flex: "input" and "output" are 0, and the tokens written to the cache are in two parts.
 #
-# "total" is right each time. Langfuse's wrapper of OpenAI's client, for comparison, tells OpenAI's counts as they are.
+# "total" is right each time. Langfuse's wrapper of OpenAI's client, for comparison, reports OpenAI's counts unchanged.
 #
 # Seen with langfuse 5.0.4, langchain 1.5.2, langchain-core 1.8.3, langchain-openai 1.7.4, openai 3.57.0,
 # opentelemetry-sdk 1.45.2, Python 3.11.
 #
-# Each answer says 100 input tokens, 40 of them read from the cache and 10 written to it, and 20 output tokens, 5 of
+# Each response says 100 input tokens, 40 of them read from the cache and 10 written to it, and 20 output tokens, 5 of
 # them of reasoning.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# OpenLLMetry's instrumentation of Anthropic's client adds the output tokens that message_start tells of a stream to those
-# that message_delta tells. The latter are cumulative, so each stream has some tokens too many.
+# OpenLLMetry's instrumentation of Anthropic's client adds the output tokens that message_start reports for a stream to those
+# that message_delta reports. The latter are cumulative, so each stream has some tokens too many.
 #
 # Seen with opentelemetry-instrumentation-anthropic 0.62.4, anthropic 2.14.0, opentelemetry-sdk 1.45.2, Python 3.11.
 #

@@ -4,7 +4,7 @@
 #
 # Seen with spring-ai-openai 1.1.2, micrometer-tracing-bridge-otel 1.5.7, opentelemetry-sdk 1.68.0, Java 17, Maven 3.8.
 #
-# Each of the three answers here says prompt_tokens 10 and completion_tokens 2; the first two call a tool.
+# Each of the three responses here says prompt_tokens 10 and completion_tokens 2; the first two call a tool.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

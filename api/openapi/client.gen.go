@@ -90,11 +90,19 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetAdoption How the use of the AI agents grows
+	//
+	// For each of the last `weeks` (from Monday, in UTC), the current one included: how many users and agents were active and
+	// how many of them were new, and the requests, tokens and cost of each agent.
+	//
+	// Corresponds with GET /api/admin/adoption (the `GetAdoption` operationId).
+	GetAdoption(ctx context.Context, params *GetAdoptionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetCosts What the models cost
 	//
 	// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 	// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-	// groups beyond `limit` are summed up in `rest`; days are always told in full.
+	// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 	//
 	// Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
 	GetCosts(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -105,6 +113,31 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/admin/errors (the `ListExecutionErrors` operationId).
 	ListExecutionErrors(ctx context.Context, params *ListExecutionErrorsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListExecutions Find executions
+	//
+	// Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
+	// compared exactly, except for `error`.
+	//
+	// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
+	// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+	// executions of the window.
+	//
+	// As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
+	// sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
+	// texts that a spreadsheet would take for a formula begin with an apostrophe.
+	//
+	// Corresponds with GET /api/admin/executions (the `ListExecutions` operationId).
+	ListExecutions(ctx context.Context, params *ListExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetExecution One execution
+	//
+	// All that is stored of an execution, the price that its cost comes from, and the executions of its trace as a tree. If
+	// several have the id, the newest. The tree has up to 500 executions, the earliest ones, and 32 levels.
+	//
+	// Corresponds with GET /api/admin/executions/{execution_id} (the `GetExecution` operationId).
+	GetExecution(ctx context.Context, executionID string, params *GetExecutionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetExecutionMetrics How the AI agents perform
 	//
@@ -117,10 +150,19 @@ type ClientInterface interface {
 	// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
 	GetExecutionMetrics(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListNames List the names that figures tell apart
+	// GetExecutionMetricsSeries How the AI agents performed over time
 	//
-	// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-	// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+	// The figures of `GET /api/admin/metrics` for each step of a window. The points of a window add up to the figures of
+	// `GET /api/admin/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and the
+	// last point are shorter where the window begins or ends within one. By model, `count` is calls of it.
+	//
+	// Corresponds with GET /api/admin/metrics/series (the `GetExecutionMetricsSeries` operationId).
+	GetExecutionMetricsSeries(ctx context.Context, params *GetExecutionMetricsSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNames List the names with separate totals
+	//
+	// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+	// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 	//
 	// Corresponds with GET /api/admin/names (the `ListNames` operationId).
 	ListNames(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -149,13 +191,23 @@ type ClientInterface interface {
 	// Corresponds with GET /api/admin/user-activity/{user_id} (the `ListUserActivity` operationId).
 	ListUserActivity(ctx context.Context, userID UserID, params *ListUserActivityParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListUsers Who uses the AI agents
+	//
+	// Users with requests or usage in the last `days`, up to and including today. The figures are those of
+	// `GET /api/admin/costs?group_by=user` over the same days. While new executions arrive, a user whose place in the order
+	// changes between two pages may be on both or on neither.
+	//
+	// Corresponds with GET /api/admin/users (the `ListUsers` operationId).
+	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// EraseUser Erase a user
 	//
-	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-	// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-	// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-	// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-	// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+	// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+	// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+	// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+	// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+	// already: repeat it.
 	//
 	// Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
 	EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -209,14 +261,14 @@ type ClientInterface interface {
 
 	// ProcessStreamWithBody Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes any type of body and a specified content type.
@@ -226,14 +278,14 @@ type ClientInterface interface {
 
 	// ProcessStream Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes a body of the `application/json` content type.
@@ -266,9 +318,9 @@ type ClientInterface interface {
 	// CreateDeploymentsWithBody Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -278,9 +330,9 @@ type ClientInterface interface {
 	// CreateDeployments Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -289,19 +341,19 @@ type ClientInterface interface {
 
 	// PollPendingDeployments Poll for work
 	//
-	// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-	// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-	// running is not listed. Send the last answer's
-	// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-	// when to come again; the server has already added the jitter. An agent that asks for another's work is
-	// answered 403; only the administrator can learn that an agent does not exist (404).
+	// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+	// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+	// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+	// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+	// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+	// does not exist (404).
 	//
 	// Corresponds with GET /api/deployments/pending/{agent_id} (the `PollPendingDeployments` operationId).
 	PollPendingDeployments(ctx context.Context, agentID AgentID, params *PollPendingDeploymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDeployment Get a deployment
 	//
-	// The deployment with its spec and what became of each attempt.
+	// The deployment with its spec and the outcome of each attempt.
 	//
 	// Corresponds with GET /api/deployments/{deployment_id} (the `GetDeployment` operationId).
 	GetDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -309,7 +361,7 @@ type ClientInterface interface {
 	// CancelDeployment Cancel a deployment
 	//
 	// Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-	// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+	// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 	//
 	// Corresponds with POST /api/deployments/{deployment_id}/cancel (the `CancelDeployment` operationId).
 	CancelDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -325,8 +377,8 @@ type ClientInterface interface {
 	// AppendDeploymentLogWithBody Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -336,8 +388,8 @@ type ClientInterface interface {
 	// AppendDeploymentLogWithTextBody Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes a body of the `text/plain` content type.
 	//
@@ -348,8 +400,8 @@ type ClientInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes any type of body and a specified content type.
@@ -361,8 +413,8 @@ type ClientInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes a body of the `application/json` content type.
@@ -370,25 +422,33 @@ type ClientInterface interface {
 	// Corresponds with POST /api/deployments/{deployment_id}/status (the `ReportDeploymentStatus` operationId).
 	ReportDeploymentStatus(ctx context.Context, deploymentID DeploymentID, body ReportDeploymentStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListEvents What happened
+	//
+	// Agents that were enrolled and deleted, deployments that were created and ended, reports, users that were erased, and names
+	// of agents and models that appeared; newest first. Events are derived from what is stored: an event is gone once its
+	// deployment, agent or report is deleted.
+	//
+	// Corresponds with GET /api/events (the `ListEvents` operationId).
+	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RecordExecutionsWithBody Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -397,23 +457,22 @@ type ClientInterface interface {
 
 	// RecordExecutions Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -423,7 +482,7 @@ type ClientInterface interface {
 	// GetHealth How this replica is
 	//
 	// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-	// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+	// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 	//
 	// Corresponds with GET /api/health (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -443,7 +502,7 @@ type ClientInterface interface {
 	// GetMetrics Traffic of all endpoints
 	//
 	// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-	// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Corresponds with GET /api/metrics (the `GetMetrics` operationId).
 	GetMetrics(ctx context.Context, params *GetMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -452,15 +511,24 @@ type ClientInterface interface {
 	//
 	// Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 	// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-	// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 	GetPendingDeploymentsMetrics(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetMetricsSeries How the service was doing over time
+	//
+	// The figures of `GET /api/metrics` for each step of a window, over all replicas. The points of a window add up to the
+	// figures of `GET /api/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and
+	// the last point are shorter where the window begins or ends within one. Without a token the window is at most 168 hours.
+	//
+	// Corresponds with GET /api/metrics/series (the `GetMetricsSeries` operationId).
+	GetMetricsSeries(ctx context.Context, params *GetMetricsSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListReports List reports
 	//
 	// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-	// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+	// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 	//
 	// Corresponds with GET /api/reports (the `ListReports` operationId).
 	ListReports(ctx context.Context, params *ListReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -470,7 +538,7 @@ type ClientInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -484,7 +552,7 @@ type ClientInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -495,7 +563,7 @@ type ClientInterface interface {
 
 	// GetReport Get a report
 	//
-	// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+	// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 	// `monitoringreports/run`.
 	//
 	// Corresponds with GET /api/reports/{report_id} (the `GetReport` operationId).
@@ -543,18 +611,36 @@ type ClientInterface interface {
 
 	// GetReadyz Whether to send requests here
 	//
-	// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-	// memory. 503 before that and while the replica is shutting down.
+	// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+	// are then served from memory. 503 before that and while the replica is shutting down.
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// GetAdoption How the use of the AI agents grows
+//
+// For each of the last `weeks` (from Monday, in UTC), the current one included: how many users and agents were active and
+// how many of them were new, and the requests, tokens and cost of each agent.
+//
+// Corresponds with GET /api/admin/adoption (the `GetAdoption` operationId).
+func (c *Client) GetAdoption(ctx context.Context, params *GetAdoptionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAdoptionRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // GetCosts What the models cost
 //
 // Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 // without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-// groups beyond `limit` are summed up in `rest`; days are always told in full.
+// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 //
 // Corresponds with GET /api/admin/costs (the `GetCosts` operationId).
 func (c *Client) GetCosts(ctx context.Context, params *GetCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -586,6 +672,51 @@ func (c *Client) ListExecutionErrors(ctx context.Context, params *ListExecutionE
 	return c.Client.Do(req)
 }
 
+// ListExecutions Find executions
+//
+// Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
+// compared exactly, except for `error`.
+//
+// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
+// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+// executions of the window.
+//
+// As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
+// sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
+// texts that a spreadsheet would take for a formula begin with an apostrophe.
+//
+// Corresponds with GET /api/admin/executions (the `ListExecutions` operationId).
+func (c *Client) ListExecutions(ctx context.Context, params *ListExecutionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListExecutionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetExecution One execution
+//
+// All that is stored of an execution, the price that its cost comes from, and the executions of its trace as a tree. If
+// several have the id, the newest. The tree has up to 500 executions, the earliest ones, and 32 levels.
+//
+// Corresponds with GET /api/admin/executions/{execution_id} (the `GetExecution` operationId).
+func (c *Client) GetExecution(ctx context.Context, executionID string, params *GetExecutionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetExecutionRequest(c.Server, executionID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetExecutionMetrics How the AI agents perform
 //
 // Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
@@ -607,10 +738,29 @@ func (c *Client) GetExecutionMetrics(ctx context.Context, params *GetExecutionMe
 	return c.Client.Do(req)
 }
 
-// ListNames List the names that figures tell apart
+// GetExecutionMetricsSeries How the AI agents performed over time
 //
-// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+// The figures of `GET /api/admin/metrics` for each step of a window. The points of a window add up to the figures of
+// `GET /api/admin/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and the
+// last point are shorter where the window begins or ends within one. By model, `count` is calls of it.
+//
+// Corresponds with GET /api/admin/metrics/series (the `GetExecutionMetricsSeries` operationId).
+func (c *Client) GetExecutionMetricsSeries(ctx context.Context, params *GetExecutionMetricsSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetExecutionMetricsSeriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNames List the names with separate totals
+//
+// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 //
 // Corresponds with GET /api/admin/names (the `ListNames` operationId).
 func (c *Client) ListNames(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -679,13 +829,33 @@ func (c *Client) ListUserActivity(ctx context.Context, userID UserID, params *Li
 	return c.Client.Do(req)
 }
 
+// ListUsers Who uses the AI agents
+//
+// Users with requests or usage in the last `days`, up to and including today. The figures are those of
+// `GET /api/admin/costs?group_by=user` over the same days. While new executions arrive, a user whose place in the order
+// changes between two pages may be on both or on neither.
+//
+// Corresponds with GET /api/admin/users (the `ListUsers` operationId).
+func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUsersRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // EraseUser Erase a user
 //
-// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+// already: repeat it.
 //
 // Corresponds with DELETE /api/admin/users/{user_id} (the `EraseUser` operationId).
 func (c *Client) EraseUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -809,14 +979,14 @@ func (c *Client) RotateAgentToken(ctx context.Context, agentID AgentID, reqEdito
 
 // ProcessStreamWithBody Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes any type of body and a specified content type.
@@ -836,14 +1006,14 @@ func (c *Client) ProcessStreamWithBody(ctx context.Context, contentType string, 
 
 // ProcessStream Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes a body of the `application/json` content type.
@@ -916,9 +1086,9 @@ func (c *Client) ListDeployments(ctx context.Context, params *ListDeploymentsPar
 // CreateDeploymentsWithBody Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes any type of body and a specified content type.
 //
@@ -938,9 +1108,9 @@ func (c *Client) CreateDeploymentsWithBody(ctx context.Context, params *CreateDe
 // CreateDeployments Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -959,12 +1129,12 @@ func (c *Client) CreateDeployments(ctx context.Context, params *CreateDeployment
 
 // PollPendingDeployments Poll for work
 //
-// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-// running is not listed. Send the last answer's
-// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-// when to come again; the server has already added the jitter. An agent that asks for another's work is
-// answered 403; only the administrator can learn that an agent does not exist (404).
+// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+// does not exist (404).
 //
 // Corresponds with GET /api/deployments/pending/{agent_id} (the `PollPendingDeployments` operationId).
 func (c *Client) PollPendingDeployments(ctx context.Context, agentID AgentID, params *PollPendingDeploymentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -981,7 +1151,7 @@ func (c *Client) PollPendingDeployments(ctx context.Context, agentID AgentID, pa
 
 // GetDeployment Get a deployment
 //
-// The deployment with its spec and what became of each attempt.
+// The deployment with its spec and the outcome of each attempt.
 //
 // Corresponds with GET /api/deployments/{deployment_id} (the `GetDeployment` operationId).
 func (c *Client) GetDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -999,7 +1169,7 @@ func (c *Client) GetDeployment(ctx context.Context, deploymentID DeploymentID, r
 // CancelDeployment Cancel a deployment
 //
 // Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 //
 // Corresponds with POST /api/deployments/{deployment_id}/cancel (the `CancelDeployment` operationId).
 func (c *Client) CancelDeployment(ctx context.Context, deploymentID DeploymentID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1035,8 +1205,8 @@ func (c *Client) ReadDeploymentLog(ctx context.Context, deploymentID DeploymentI
 // AppendDeploymentLogWithBody Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1056,8 +1226,8 @@ func (c *Client) AppendDeploymentLogWithBody(ctx context.Context, deploymentID D
 // AppendDeploymentLogWithTextBody Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes a body of the `text/plain` content type.
 //
@@ -1078,8 +1248,8 @@ func (c *Client) AppendDeploymentLogWithTextBody(ctx context.Context, deployment
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes any type of body and a specified content type.
@@ -1101,8 +1271,8 @@ func (c *Client) ReportDeploymentStatusWithBody(ctx context.Context, deploymentI
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes a body of the `application/json` content type.
@@ -1120,25 +1290,43 @@ func (c *Client) ReportDeploymentStatus(ctx context.Context, deploymentID Deploy
 	return c.Client.Do(req)
 }
 
+// ListEvents What happened
+//
+// Agents that were enrolled and deleted, deployments that were created and ended, reports, users that were erased, and names
+// of agents and models that appeared; newest first. Events are derived from what is stored: an event is gone once its
+// deployment, agent or report is deleted.
+//
+// Corresponds with GET /api/events (the `ListEvents` operationId).
+func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RecordExecutionsWithBody Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1157,23 +1345,22 @@ func (c *Client) RecordExecutionsWithBody(ctx context.Context, contentType strin
 
 // RecordExecutions Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1193,7 +1380,7 @@ func (c *Client) RecordExecutions(ctx context.Context, body RecordExecutionsJSON
 // GetHealth How this replica is
 //
 // `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 //
 // Corresponds with GET /api/health (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1233,7 +1420,7 @@ func (c *Client) StreamChanges(ctx context.Context, params *StreamChangesParams,
 // GetMetrics Traffic of all endpoints
 //
 // Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Corresponds with GET /api/metrics (the `GetMetrics` operationId).
 func (c *Client) GetMetrics(ctx context.Context, params *GetMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1252,7 +1439,7 @@ func (c *Client) GetMetrics(ctx context.Context, params *GetMetricsParams, reqEd
 //
 // Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 // which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 func (c *Client) GetPendingDeploymentsMetrics(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1267,10 +1454,29 @@ func (c *Client) GetPendingDeploymentsMetrics(ctx context.Context, params *GetPe
 	return c.Client.Do(req)
 }
 
+// GetMetricsSeries How the service was doing over time
+//
+// The figures of `GET /api/metrics` for each step of a window, over all replicas. The points of a window add up to the
+// figures of `GET /api/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and
+// the last point are shorter where the window begins or ends within one. Without a token the window is at most 168 hours.
+//
+// Corresponds with GET /api/metrics/series (the `GetMetricsSeries` operationId).
+func (c *Client) GetMetricsSeries(ctx context.Context, params *GetMetricsSeriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMetricsSeriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListReports List reports
 //
 // Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 //
 // Corresponds with GET /api/reports (the `ListReports` operationId).
 func (c *Client) ListReports(ctx context.Context, params *ListReportsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1290,7 +1496,7 @@ func (c *Client) ListReports(ctx context.Context, params *ListReportsParams, req
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -1314,7 +1520,7 @@ func (c *Client) CreateReportWithBody(ctx context.Context, contentType string, b
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -1335,7 +1541,7 @@ func (c *Client) CreateReport(ctx context.Context, body CreateReportJSONRequestB
 
 // GetReport Get a report
 //
-// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 // `monitoringreports/run`.
 //
 // Corresponds with GET /api/reports/{report_id} (the `GetReport` operationId).
@@ -1443,8 +1649,8 @@ func (c *Client) GetLivez(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // GetReadyz Whether to send requests here
 //
-// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-// memory. 503 before that and while the replica is shutting down.
+// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+// are then served from memory. 503 before that and while the replica is shutting down.
 //
 // Corresponds with GET /readyz (the `GetReadyz` operationId).
 func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1457,6 +1663,60 @@ func (c *Client) GetReadyz(ctx context.Context, reqEditors ...RequestEditorFn) (
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewGetAdoptionRequest constructs an http.Request for the GetAdoption method
+func NewGetAdoptionRequest(server string, params *GetAdoptionParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/adoption")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Weeks != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "weeks", *params.Weeks, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewGetCostsRequest constructs an http.Request for the GetCosts method
@@ -1502,6 +1762,18 @@ func NewGetCostsRequest(server string, params *GetCostsParams) (*http.Request, e
 		if params.GroupBy != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_by", *params.GroupBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_id", *params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1615,6 +1887,337 @@ func NewListExecutionErrorsRequest(server string, params *ListExecutionErrorsPar
 	return req, nil
 }
 
+// NewListExecutionsRequest constructs an http.Request for the ListExecutions method
+func NewListExecutionsRequest(server string, params *ListExecutionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/executions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Agent != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "agent", *params.Agent, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Model != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "model", *params.Model, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_id", *params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SessionID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "session_id", *params.SessionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TraceID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "trace_id", *params.TraceID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExecutionID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "execution_id", *params.ExecutionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Error != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "error", *params.Error, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinDurationMs != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_duration_ms", *params.MinDurationMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxDurationMs != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_duration_ms", *params.MaxDurationMs, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MinCostUSD != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "min_cost_usd", *params.MinCostUSD, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxCostUSD != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_cost_usd", *params.MaxCostUSD, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "number", Format: "double"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Format != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "format", *params.Format, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetExecutionRequest constructs an http.Request for the GetExecution method
+func NewGetExecutionRequest(server string, executionID string, params *GetExecutionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "execution_id", executionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/executions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.UserID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_id", *params.UserID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedAt != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_at", *params.CreatedAt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetExecutionMetricsRequest constructs an http.Request for the GetExecutionMetrics method
 func NewGetExecutionMetricsRequest(server string, params *GetExecutionMetricsParams) (*http.Request, error) {
 	var err error
@@ -1646,6 +2249,132 @@ func NewGetExecutionMetricsRequest(server string, params *GetExecutionMetricsPar
 		if params.Hours != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "hours", *params.Hours, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetExecutionMetricsSeriesRequest constructs an http.Request for the GetExecutionMetricsSeries method
+func NewGetExecutionMetricsSeriesRequest(server string, params *GetExecutionMetricsSeriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/metrics/series")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Hours != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "hours", *params.Hours, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GroupBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_by", *params.GroupBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ActiveUsers != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "active_users", *params.ActiveUsers, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1798,6 +2527,108 @@ func NewListUserActivityRequest(server string, userID UserID, params *ListUserAc
 		// styled parameters, preserving literal commas as delimiters
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUsersRequest constructs an http.Request for the ListUsers method
+func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/admin/users")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Days != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "days", *params.Days, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TimeZone != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "time_zone", *params.TimeZone, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
 
 		if params.Limit != nil {
 
@@ -2722,6 +3553,120 @@ func NewReportDeploymentStatusRequestWithBody(server string, deploymentID Deploy
 	return req, nil
 }
 
+// NewListEventsRequest constructs an http.Request for the ListEvents method
+func NewListEventsRequest(server string, params *ListEventsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/events")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.AgentID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "agent_id", *params.AgentID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRecordExecutionsRequest calls the generic RecordExecutions builder with application/json body
 func NewRecordExecutionsRequest(server string, body RecordExecutionsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2916,6 +3861,120 @@ func NewGetPendingDeploymentsMetricsRequest(server string, params *GetPendingDep
 		if params.Hours != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "hours", *params.Hours, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMetricsSeriesRequest constructs an http.Request for the GetMetricsSeries method
+func NewGetMetricsSeriesRequest(server string, params *GetMetricsSeriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/metrics/series")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Hours != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "hours", *params.Hours, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Step != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "step", *params.Step, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GroupBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "group_by", *params.GroupBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -3322,11 +4381,21 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetAdoptionWithResponse How the use of the AI agents grows
+	//
+	// For each of the last `weeks` (from Monday, in UTC), the current one included: how many users and agents were active and
+	// how many of them were new, and the requests, tokens and cost of each agent.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/adoption (the `GetAdoption` operationId).
+	GetAdoptionWithResponse(ctx context.Context, params *GetAdoptionParams, reqEditors ...RequestEditorFn) (*GetAdoptionResponse, error)
+
 	// GetCostsWithResponse What the models cost
 	//
 	// Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 	// without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-	// groups beyond `limit` are summed up in `rest`; days are always told in full.
+	// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3342,6 +4411,35 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/admin/errors (the `ListExecutionErrors` operationId).
 	ListExecutionErrorsWithResponse(ctx context.Context, params *ListExecutionErrorsParams, reqEditors ...RequestEditorFn) (*ListExecutionErrorsResponse, error)
 
+	// ListExecutionsWithResponse Find executions
+	//
+	// Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
+	// compared exactly, except for `error`.
+	//
+	// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
+	// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+	// executions of the window.
+	//
+	// As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
+	// sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
+	// texts that a spreadsheet would take for a formula begin with an apostrophe.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/executions (the `ListExecutions` operationId).
+	ListExecutionsWithResponse(ctx context.Context, params *ListExecutionsParams, reqEditors ...RequestEditorFn) (*ListExecutionsResponse, error)
+
+	// GetExecutionWithResponse One execution
+	//
+	// All that is stored of an execution, the price that its cost comes from, and the executions of its trace as a tree. If
+	// several have the id, the newest. The tree has up to 500 executions, the earliest ones, and 32 levels.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/executions/{execution_id} (the `GetExecution` operationId).
+	GetExecutionWithResponse(ctx context.Context, executionID string, params *GetExecutionParams, reqEditors ...RequestEditorFn) (*GetExecutionResponse, error)
+
 	// GetExecutionMetricsWithResponse How the AI agents perform
 	//
 	// Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
@@ -3355,10 +4453,21 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/admin/metrics (the `GetExecutionMetrics` operationId).
 	GetExecutionMetricsWithResponse(ctx context.Context, params *GetExecutionMetricsParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsResponse, error)
 
-	// ListNamesWithResponse List the names that figures tell apart
+	// GetExecutionMetricsSeriesWithResponse How the AI agents performed over time
 	//
-	// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-	// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+	// The figures of `GET /api/admin/metrics` for each step of a window. The points of a window add up to the figures of
+	// `GET /api/admin/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and the
+	// last point are shorter where the window begins or ends within one. By model, `count` is calls of it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/metrics/series (the `GetExecutionMetricsSeries` operationId).
+	GetExecutionMetricsSeriesWithResponse(ctx context.Context, params *GetExecutionMetricsSeriesParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsSeriesResponse, error)
+
+	// ListNamesWithResponse List the names with separate totals
+	//
+	// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+	// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3395,13 +4504,25 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/admin/user-activity/{user_id} (the `ListUserActivity` operationId).
 	ListUserActivityWithResponse(ctx context.Context, userID UserID, params *ListUserActivityParams, reqEditors ...RequestEditorFn) (*ListUserActivityResponse, error)
 
+	// ListUsersWithResponse Who uses the AI agents
+	//
+	// Users with requests or usage in the last `days`, up to and including today. The figures are those of
+	// `GET /api/admin/costs?group_by=user` over the same days. While new executions arrive, a user whose place in the order
+	// changes between two pages may be on both or on neither.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/admin/users (the `ListUsers` operationId).
+	ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error)
+
 	// EraseUserWithResponse Erase a user
 	//
-	// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-	// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-	// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-	// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-	// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+	// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+	// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+	// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+	// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+	// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+	// already: repeat it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3465,14 +4586,14 @@ type ClientWithResponsesInterface interface {
 
 	// ProcessStreamWithBodyWithResponse Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -3482,14 +4603,14 @@ type ClientWithResponsesInterface interface {
 
 	// ProcessStreamWithResponse Run an AI agent
 	//
-	// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+	// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 	// number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+	// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 	// before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 	// seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 	// shuts down ends its streams with `error`. The body is at most 1 MiB.
 	//
-	// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+	// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 	// its execution.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -3528,9 +4649,9 @@ type ClientWithResponsesInterface interface {
 	// CreateDeploymentsWithBodyWithResponse Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3540,9 +4661,9 @@ type ClientWithResponsesInterface interface {
 	// CreateDeploymentsWithResponse Deploy to agents
 	//
 	// Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-	// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-	// answered 400. With an `Idempotency-Key` the same request again is given the
-	// same answer, and another request with that key 409.
+	// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+	// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+	// request with that key 409.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3551,12 +4672,12 @@ type ClientWithResponsesInterface interface {
 
 	// PollPendingDeploymentsWithResponse Poll for work
 	//
-	// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-	// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-	// running is not listed. Send the last answer's
-	// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-	// when to come again; the server has already added the jitter. An agent that asks for another's work is
-	// answered 403; only the administrator can learn that an agent does not exist (404).
+	// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+	// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+	// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+	// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+	// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+	// does not exist (404).
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3565,7 +4686,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetDeploymentWithResponse Get a deployment
 	//
-	// The deployment with its spec and what became of each attempt.
+	// The deployment with its spec and the outcome of each attempt.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3575,7 +4696,7 @@ type ClientWithResponsesInterface interface {
 	// CancelDeploymentWithResponse Cancel a deployment
 	//
 	// Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-	// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+	// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3595,8 +4716,8 @@ type ClientWithResponsesInterface interface {
 	// AppendDeploymentLogWithBodyWithResponse Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3606,8 +4727,8 @@ type ClientWithResponsesInterface interface {
 	// AppendDeploymentLogWithTextBodyWithResponse Append output to an attempt's log
 	//
 	// Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-	// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-	// beyond that is answered 413 with the code `log_full`.
+	// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+	// beyond that returns 413 with the code `log_full`.
 	//
 	// Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3618,8 +4739,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -3631,8 +4752,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 	// the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-	// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-	// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+	// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+	// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 	// `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -3640,25 +4761,35 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/deployments/{deployment_id}/status (the `ReportDeploymentStatus` operationId).
 	ReportDeploymentStatusWithResponse(ctx context.Context, deploymentID DeploymentID, body ReportDeploymentStatusJSONRequestBody, reqEditors ...RequestEditorFn) (*ReportDeploymentStatusResponse, error)
 
+	// ListEventsWithResponse What happened
+	//
+	// Agents that were enrolled and deleted, deployments that were created and ended, reports, users that were erased, and names
+	// of agents and models that appeared; newest first. Events are derived from what is stored: an event is gone once its
+	// deployment, agent or report is deleted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/events (the `ListEvents` operationId).
+	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
+
 	// RecordExecutionsWithBodyWithResponse Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3667,23 +4798,22 @@ type ClientWithResponsesInterface interface {
 
 	// RecordExecutionsWithResponse Log executions
 	//
-	// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-	// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-	// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-	// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-	// it is stored.
+	// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+	// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+	// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+	// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 	//
 	// **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-	// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+	// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+	// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 	// rejected; where both are missing the server mints both.
 	//
 	// **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 	// came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-	// and a tool's use, does not count as a request of its own.
+	// and a tool's use, does not count as a separate request.
 	//
 	// The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-	// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+	// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3693,7 +4823,7 @@ type ClientWithResponsesInterface interface {
 	// GetHealthWithResponse How this replica is
 	//
 	// `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-	// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+	// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3717,7 +4847,7 @@ type ClientWithResponsesInterface interface {
 	// GetMetricsWithResponse Traffic of all endpoints
 	//
 	// Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-	// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3728,17 +4858,28 @@ type ClientWithResponsesInterface interface {
 	//
 	// Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 	// which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-	// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+	// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/metrics/pending-deployments (the `GetPendingDeploymentsMetrics` operationId).
 	GetPendingDeploymentsMetricsWithResponse(ctx context.Context, params *GetPendingDeploymentsMetricsParams, reqEditors ...RequestEditorFn) (*GetPendingDeploymentsMetricsResponse, error)
 
+	// GetMetricsSeriesWithResponse How the service was doing over time
+	//
+	// The figures of `GET /api/metrics` for each step of a window, over all replicas. The points of a window add up to the
+	// figures of `GET /api/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and
+	// the last point are shorter where the window begins or ends within one. Without a token the window is at most 168 hours.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/metrics/series (the `GetMetricsSeries` operationId).
+	GetMetricsSeriesWithResponse(ctx context.Context, params *GetMetricsSeriesParams, reqEditors ...RequestEditorFn) (*GetMetricsSeriesResponse, error)
+
 	// ListReportsWithResponse List reports
 	//
 	// Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-	// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+	// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3750,7 +4891,7 @@ type ClientWithResponsesInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -3764,7 +4905,7 @@ type ClientWithResponsesInterface interface {
 	// Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 	// either the last 24 hours.
 	//
-	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+	// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 	// `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 	// and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 	//
@@ -3775,7 +4916,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetReportWithResponse Get a report
 	//
-	// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+	// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 	// `monitoringreports/run`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -3831,13 +4972,98 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadyzWithResponse Whether to send requests here
 	//
-	// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-	// memory. 503 before that and while the replica is shutting down.
+	// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+	// are then served from memory. 503 before that and while the replica is shutting down.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /readyz (the `GetReadyz` operationId).
 	GetReadyzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetReadyzResponse, error)
+}
+
+// GetAdoptionResponse429Headers the declared response headers of an HTTP 429 response for GetAdoption
+type GetAdoptionResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// GetAdoptionResponse503Headers the declared response headers of an HTTP 503 response for GetAdoption
+type GetAdoptionResponse503Headers struct {
+	RetryAfter string
+}
+
+type GetAdoptionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AdoptionAnswer
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetAdoptionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetAdoptionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAdoptionResponse) GetJSON200() *AdoptionAnswer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAdoptionResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetAdoptionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetAdoptionResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetAdoptionResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAdoptionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAdoptionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAdoptionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAdoptionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // GetCostsResponse429Headers the declared response headers of an HTTP 429 response for GetCosts
@@ -4010,6 +5236,183 @@ func (r ListExecutionErrorsResponse) ContentType() string {
 	return ""
 }
 
+// ListExecutionsResponse429Headers the declared response headers of an HTTP 429 response for ListExecutions
+type ListExecutionsResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ListExecutionsResponse503Headers the declared response headers of an HTTP 503 response for ListExecutions
+type ListExecutionsResponse503Headers struct {
+	RetryAfter string
+}
+
+type ListExecutionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExecutionSummaryList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListExecutionsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListExecutionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListExecutionsResponse) GetJSON200() *ExecutionSummaryList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListExecutionsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListExecutionsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListExecutionsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListExecutionsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListExecutionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListExecutionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListExecutionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListExecutionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetExecutionResponse429Headers the declared response headers of an HTTP 429 response for GetExecution
+type GetExecutionResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// GetExecutionResponse503Headers the declared response headers of an HTTP 503 response for GetExecution
+type GetExecutionResponse503Headers struct {
+	RetryAfter string
+}
+
+type GetExecutionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExecutionAnswer
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetExecutionResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetExecutionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetExecutionResponse) GetJSON200() *ExecutionAnswer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetExecutionResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetExecutionResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetExecutionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetExecutionResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetExecutionResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetExecutionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetExecutionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetExecutionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetExecutionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetExecutionMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetExecutionMetrics
 type GetExecutionMetricsResponse429Headers struct {
 	RateLimit       string
@@ -4089,6 +5492,91 @@ func (r GetExecutionMetricsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetExecutionMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetExecutionMetricsSeriesResponse429Headers the declared response headers of an HTTP 429 response for GetExecutionMetricsSeries
+type GetExecutionMetricsSeriesResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// GetExecutionMetricsSeriesResponse503Headers the declared response headers of an HTTP 503 response for GetExecutionMetricsSeries
+type GetExecutionMetricsSeriesResponse503Headers struct {
+	RetryAfter string
+}
+
+type GetExecutionMetricsSeriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ExecutionSeriesAnswer
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetExecutionMetricsSeriesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetExecutionMetricsSeriesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetExecutionMetricsSeriesResponse) GetJSON200() *ExecutionSeriesAnswer {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetExecutionMetricsSeriesResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetExecutionMetricsSeriesResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetExecutionMetricsSeriesResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetExecutionMetricsSeriesResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetExecutionMetricsSeriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetExecutionMetricsSeriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetExecutionMetricsSeriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetExecutionMetricsSeriesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4429,6 +5917,91 @@ func (r ListUserActivityResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListUserActivityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListUsersResponse429Headers the declared response headers of an HTTP 429 response for ListUsers
+type ListUsersResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ListUsersResponse503Headers the declared response headers of an HTTP 503 response for ListUsers
+type ListUsersResponse503Headers struct {
+	RetryAfter string
+}
+
+type ListUsersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListUsersResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListUsersResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUsersResponse) GetJSON200() *UserList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListUsersResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListUsersResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListUsersResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListUsersResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUsersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUsersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUsersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUsersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6157,6 +7730,91 @@ func (r ReportDeploymentStatusResponse) ContentType() string {
 	return ""
 }
 
+// ListEventsResponse429Headers the declared response headers of an HTTP 429 response for ListEvents
+type ListEventsResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// ListEventsResponse503Headers the declared response headers of an HTTP 503 response for ListEvents
+type ListEventsResponse503Headers struct {
+	RetryAfter string
+}
+
+type ListEventsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EventList
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *Forbidden
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListEventsResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListEventsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEventsResponse) GetJSON200() *EventList {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON403() *Forbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListEventsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEventsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEventsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEventsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RecordExecutionsResponse201Headers the declared response headers of an HTTP 201 response for RecordExecutions
 type RecordExecutionsResponse201Headers struct {
 	RateLimit       string
@@ -6569,6 +8227,84 @@ func (r GetPendingDeploymentsMetricsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetPendingDeploymentsMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMetricsSeriesResponse429Headers the declared response headers of an HTTP 429 response for GetMetricsSeries
+type GetMetricsSeriesResponse429Headers struct {
+	RateLimit       string
+	RateLimitPolicy string
+	RetryAfter      string
+}
+
+// GetMetricsSeriesResponse503Headers the declared response headers of an HTTP 503 response for GetMetricsSeries
+type GetMetricsSeriesResponse503Headers struct {
+	RetryAfter string
+}
+
+type GetMetricsSeriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MetricsSeries
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyRequests
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetMetricsSeriesResponse429Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetMetricsSeriesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMetricsSeriesResponse) GetJSON200() *MetricsSeries {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetMetricsSeriesResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetMetricsSeriesResponse) GetApplicationProblemJSON429() *TooManyRequests {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetMetricsSeriesResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMetricsSeriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMetricsSeriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMetricsSeriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMetricsSeriesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7251,11 +8987,27 @@ func (r GetReadyzResponse) ContentType() string {
 	return ""
 }
 
+// GetAdoptionWithResponse How the use of the AI agents grows
+//
+// For each of the last `weeks` (from Monday, in UTC), the current one included: how many users and agents were active and
+// how many of them were new, and the requests, tokens and cost of each agent.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/adoption (the `GetAdoption` operationId).
+func (c *ClientWithResponses) GetAdoptionWithResponse(ctx context.Context, params *GetAdoptionParams, reqEditors ...RequestEditorFn) (*GetAdoptionResponse, error) {
+	rsp, err := c.GetAdoption(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAdoptionResponse(rsp)
+}
+
 // GetCostsWithResponse What the models cost
 //
 // Tokens and money of the last `days`, up to and including today, by day, user, agent or model. Tokens of models
 // without a price, and totals that came without their kinds, are `unpriced_tokens`: they are in no cost. The
-// groups beyond `limit` are summed up in `rest`; days are always told in full.
+// groups beyond `limit` are summed up in `rest`; days are always listed in full.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7283,6 +9035,47 @@ func (c *ClientWithResponses) ListExecutionErrorsWithResponse(ctx context.Contex
 	return ParseListExecutionErrorsResponse(rsp)
 }
 
+// ListExecutionsWithResponse Find executions
+//
+// Executions that match all the given filters, newest first, without what was sent to and from the agents. Values are
+// compared exactly, except for `error`.
+//
+// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
+// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
+// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+// executions of the window.
+//
+// As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
+// sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
+// texts that a spreadsheet would take for a formula begin with an apostrophe.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/executions (the `ListExecutions` operationId).
+func (c *ClientWithResponses) ListExecutionsWithResponse(ctx context.Context, params *ListExecutionsParams, reqEditors ...RequestEditorFn) (*ListExecutionsResponse, error) {
+	rsp, err := c.ListExecutions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListExecutionsResponse(rsp)
+}
+
+// GetExecutionWithResponse One execution
+//
+// All that is stored of an execution, the price that its cost comes from, and the executions of its trace as a tree. If
+// several have the id, the newest. The tree has up to 500 executions, the earliest ones, and 32 levels.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/executions/{execution_id} (the `GetExecution` operationId).
+func (c *ClientWithResponses) GetExecutionWithResponse(ctx context.Context, executionID string, params *GetExecutionParams, reqEditors ...RequestEditorFn) (*GetExecutionResponse, error) {
+	rsp, err := c.GetExecution(ctx, executionID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetExecutionResponse(rsp)
+}
+
 // GetExecutionMetricsWithResponse How the AI agents perform
 //
 // Over all that was logged in the last `hours`, whatever way it came. A request counts once, and so does a token: what
@@ -7302,10 +9095,27 @@ func (c *ClientWithResponses) GetExecutionMetricsWithResponse(ctx context.Contex
 	return ParseGetExecutionMetricsResponse(rsp)
 }
 
-// ListNamesWithResponse List the names that figures tell apart
+// GetExecutionMetricsSeriesWithResponse How the AI agents performed over time
 //
-// Figures of executions tell a limited number of agents and of models apart: the first that came. All others are `other`
-// there. Of names that differ in nothing but numbers and hexadecimal ids, half as many are told apart.
+// The figures of `GET /api/admin/metrics` for each step of a window. The points of a window add up to the figures of
+// `GET /api/admin/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and the
+// last point are shorter where the window begins or ends within one. By model, `count` is calls of it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/metrics/series (the `GetExecutionMetricsSeries` operationId).
+func (c *ClientWithResponses) GetExecutionMetricsSeriesWithResponse(ctx context.Context, params *GetExecutionMetricsSeriesParams, reqEditors ...RequestEditorFn) (*GetExecutionMetricsSeriesResponse, error) {
+	rsp, err := c.GetExecutionMetricsSeries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetExecutionMetricsSeriesResponse(rsp)
+}
+
+// ListNamesWithResponse List the names with separate totals
+//
+// A limited number of agents and of models have separate totals of executions: the first that were recorded. All others
+// are counted as `other`. Of names that differ only in numbers and hexadecimal ids, half as many have separate totals.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7366,13 +9176,31 @@ func (c *ClientWithResponses) ListUserActivityWithResponse(ctx context.Context, 
 	return ParseListUserActivityResponse(rsp)
 }
 
+// ListUsersWithResponse Who uses the AI agents
+//
+// Users with requests or usage in the last `days`, up to and including today. The figures are those of
+// `GET /api/admin/costs?group_by=user` over the same days. While new executions arrive, a user whose place in the order
+// changes between two pages may be on both or on neither.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/admin/users (the `ListUsers` operationId).
+func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*ListUsersResponse, error) {
+	rsp, err := c.ListUsers(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUsersResponse(rsp)
+}
+
 // EraseUserWithResponse Erase a user
 //
-// Deletes all executions of the user, what these had added to the figures, and what is told by user. What is left in
-// figures of agents and models comes from executions that retention dropped before, and names nobody. Stored reports that
-// name the user among the dearest say `erased` instead. Executions of the user that began before and are still on their
-// way, in a queue, a run, or the spool of any replica, are dropped when they come (`user_erased`); what begins later is
-// recorded. Doing it again deletes nothing more. After a 503 a part may be deleted already: do it again.
+// Deletes all executions of the user, what they added to the totals, and all totals by user. What remains in totals of
+// agents and models comes from executions that retention dropped before, and names no user. Stored reports that name the
+// user among the users with the highest costs say `erased` instead. Executions of the user that began before and have not
+// been stored yet (in a queue, a run, or the spool of any replica) are dropped when they arrive (`user_erased`); those
+// that begin later are recorded. Repeating the request deletes nothing more. After a 503 a part may have been deleted
+// already: repeat it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7478,14 +9306,14 @@ func (c *ClientWithResponses) RotateAgentTokenWithResponse(ctx context.Context, 
 
 // ProcessStreamWithBodyWithResponse Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7501,14 +9329,14 @@ func (c *ClientWithResponses) ProcessStreamWithBodyWithResponse(ctx context.Cont
 
 // ProcessStreamWithResponse Run an AI agent
 //
-// Runs the agent that is configured for the `type` and streams its answer as server-sent events: `started`, any
+// Runs the agent that is configured for the `type` and streams its output as server-sent events: `started`, any
 // number of `delta`, and at the end either `completed` or `error`; each has a JSON object as its data. While
-// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is logged whatever becomes of it,
+// there is nothing to say a comment (`: heartbeat`) keeps the connection. The run is recorded whatever its outcome,
 // before the last event is sent; a client that goes away stops it, and so does one that takes more than ten
 // seconds to read an event. `X-Request-Id`, if it is sent, is logged as the run's `request_id`. A replica that
 // shuts down ends its streams with `error`. The body is at most 1 MiB.
 //
-// The latency that `/api/metrics` tells of this endpoint ends with the first event: how long an agent takes is in
+// The latency that `/api/metrics` shows for this endpoint ends with the first event: how long an agent takes is in
 // its execution.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7571,9 +9399,9 @@ func (c *ClientWithResponses) ListDeploymentsWithResponse(ctx context.Context, p
 // CreateDeploymentsWithBodyWithResponse Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7589,9 +9417,9 @@ func (c *ClientWithResponses) CreateDeploymentsWithBodyWithResponse(ctx context.
 // CreateDeploymentsWithResponse Deploy to agents
 //
 // Creates one deployment for each agent that is named in `agent_ids` or matched by `selector` (exactly one of
-// the two), all in one group and all or none: an agent that is not enrolled, and a selector that matches none, is
-// answered 400. With an `Idempotency-Key` the same request again is given the
-// same answer, and another request with that key 409.
+// the two), all in one group; either all are created or none. An agent that is not enrolled, or a selector that
+// matches none, returns 400. With an `Idempotency-Key`, the same request again returns the same response, and another
+// request with that key 409.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7606,12 +9434,12 @@ func (c *ClientWithResponses) CreateDeploymentsWithResponse(ctx context.Context,
 
 // PollPendingDeploymentsWithResponse Poll for work
 //
-// What waits for the agent, oldest first: at most 50, and of these as many as have 1 MiB of specs, at least one. The
-// rest follow when these are claimed. The `ETag` stands for all that waits, listed or not. What the agent itself is
-// running is not listed. Send the last answer's
-// `ETag` as `If-None-Match` to be told 304 while nothing changed. Every answer says in `Watchbill-Poll-Interval`
-// when to come again; the server has already added the jitter. An agent that asks for another's work is
-// answered 403; only the administrator can learn that an agent does not exist (404).
+// Returns the deployments that are pending for the agent, oldest first: at most 50, and at most 1 MiB of specs, but
+// at least one. The rest follow when these are claimed. The `ETag` covers all pending deployments, listed or not. A
+// deployment that the agent is running is not listed. Send the `ETag` of the last response as `If-None-Match` to get
+// 304 while nothing has changed. Every response has the header `Watchbill-Poll-Interval`, the time until the next poll,
+// jitter included. An agent that asks for another agent's work gets 403; only the administrator can learn that an agent
+// does not exist (404).
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7626,7 +9454,7 @@ func (c *ClientWithResponses) PollPendingDeploymentsWithResponse(ctx context.Con
 
 // GetDeploymentWithResponse Get a deployment
 //
-// The deployment with its spec and what became of each attempt.
+// The deployment with its spec and the outcome of each attempt.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7642,7 +9470,7 @@ func (c *ClientWithResponses) GetDeploymentWithResponse(ctx context.Context, dep
 // CancelDeploymentWithResponse Cancel a deployment
 //
 // Cancels a deployment that is pending or running. An agent that runs it learns so from its next renewal.
-// Cancelling a cancelled deployment again is answered 200, any other finished one 409. The request needs no body.
+// Cancelling a cancelled deployment again returns 200; cancelling any other finished one returns 409. The request needs no body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7674,8 +9502,8 @@ func (c *ClientWithResponses) ReadDeploymentLogWithResponse(ctx context.Context,
 // AppendDeploymentLogWithBodyWithResponse Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7691,8 +9519,8 @@ func (c *ClientWithResponses) AppendDeploymentLogWithBodyWithResponse(ctx contex
 // AppendDeploymentLogWithTextBodyWithResponse Append output to an attempt's log
 //
 // Stores the body at `offset` of the attempt's log. A chunk sent again is stored once. A chunk that would leave
-// a gap is answered 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
-// beyond that is answered 413 with the code `log_full`.
+// a gap returns 409 with the `next_offset` that the server expects. An attempt's log is at most 4 MiB: a chunk
+// beyond that returns 413 with the code `log_full`.
 //
 // Takes a body of the `text/plain` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7709,8 +9537,8 @@ func (c *ClientWithResponses) AppendDeploymentLogWithTextBodyWithResponse(ctx co
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7728,8 +9556,8 @@ func (c *ClientWithResponses) ReportDeploymentStatusWithBodyWithResponse(ctx con
 //
 // `running` claims a pending deployment and, with the same claim, renews its lease. `succeeded` and `failed` end
 // the attempt; a failed one is tried again while attempts remain, unless `retryable` is false. A report that
-// repeats what was recorded for its attempt and claim is answered 200, also after a retry was scheduled. Any
-// other attempt, claim or move is answered 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
+// repeats what was recorded for its attempt and claim returns 200, also after a retry was scheduled. Any
+// other attempt, claim or transition returns 409 and changes nothing: `stale_attempt`, `claimed`, `not_claimed`,
 // `not_due`, `already_recorded`, `deployment_cancelled` or `deployment_finished`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -7743,25 +9571,41 @@ func (c *ClientWithResponses) ReportDeploymentStatusWithResponse(ctx context.Con
 	return ParseReportDeploymentStatusResponse(rsp)
 }
 
+// ListEventsWithResponse What happened
+//
+// Agents that were enrolled and deleted, deployments that were created and ended, reports, users that were erased, and names
+// of agents and models that appeared; newest first. Events are derived from what is stored: an event is gone once its
+// deployment, agent or report is deleted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/events (the `ListEvents` operationId).
+func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error) {
+	rsp, err := c.ListEvents(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEventsResponse(rsp)
+}
+
 // RecordExecutionsWithBodyWithResponse Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7776,23 +9620,22 @@ func (c *ClientWithResponses) RecordExecutionsWithBodyWithResponse(ctx context.C
 
 // RecordExecutionsWithResponse Log executions
 //
-// Takes one execution, many under `executions`, or one a line as `application/x-ndjson` (blank lines do not
-// count). 201 is sent once they are committed. Each is judged for itself: `rejected` names those that were not
-// taken, each by its `index` among those that came, with the field that is wrong, and the others are stored. Where
-// none was taken the same answer comes with 422. A body that cannot be taken apart is answered 400 and nothing of
-// it is stored.
+// Accepts one execution, several under `executions`, or one per line as `application/x-ndjson` (blank lines do not
+// count). 201 is sent once they are committed. Each is checked separately: `rejected` lists those that are invalid, each
+// with its `index` in the request and the field that is wrong; the others are stored. If none is valid, the same
+// response comes with 422. A body that cannot be parsed returns 400, and nothing of it is stored.
 //
 // **Repeating is safe.** An execution is known by `user_id`, `created_at` (to the microsecond) and
-// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So whoever may have
-// to repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
+// `execution_id`; one that was stored before is counted in `duplicates` and changes nothing. So a client that may
+// repeat a request sends both `execution_id` and `created_at`. An `execution_id` without `created_at` is
 // rejected; where both are missing the server mints both.
 //
 // **Spans.** An execution with `trace_id` and `span_id` is a span, and is found by others of its trace, whether they
 // came here or by OpenTelemetry. What an execution called is a part of its request: what has an execution above it,
-// and a tool's use, does not count as a request of its own.
+// and a tool's use, does not count as a separate request.
 //
 // The body is at most 8 MiB, and a request at most 1,000 executions. Of larger payloads than the service is
-// configured to keep (64 KiB each, unless it is told otherwise) the head is stored, with a mark that says so.
+// configured to keep (64 KiB each by default) the beginning is stored, with a mark that says so.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7808,7 +9651,7 @@ func (c *ClientWithResponses) RecordExecutionsWithResponse(ctx context.Context, 
 // GetHealthWithResponse How this replica is
 //
 // `degraded` when the connection pool is used to 80 % or more, pending work cannot be read from the database, or
-// what waits to be stored of executions fills up; `down`, answered 503, when the database is away.
+// the queue of executions to be stored fills up; `down`, with 503, when the database is unavailable.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7844,7 +9687,7 @@ func (c *ClientWithResponses) StreamChangesWithResponse(ctx context.Context, par
 // GetMetricsWithResponse Traffic of all endpoints
 //
 // Over all replicas, at most 15 seconds old. Requests without a valid token and health checks are counted apart. Without
-// a valid token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// a valid token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7861,7 +9704,7 @@ func (c *ClientWithResponses) GetMetricsWithResponse(ctx context.Context, params
 //
 // Figures of `GET /api/deployments/pending/{agent_id}` over all replicas, at most 15 seconds old. The time for
 // which a poll was deliberately held is not in its latency. Polls without a valid token are not counted. Without a valid
-// token `hours` may be at most 168, and the same answer may be given for ten seconds.
+// token `hours` may be at most 168, and the same response may be returned for ten seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7874,10 +9717,27 @@ func (c *ClientWithResponses) GetPendingDeploymentsMetricsWithResponse(ctx conte
 	return ParseGetPendingDeploymentsMetricsResponse(rsp)
 }
 
+// GetMetricsSeriesWithResponse How the service was doing over time
+//
+// The figures of `GET /api/metrics` for each step of a window, over all replicas. The points of a window add up to the
+// figures of `GET /api/metrics` over the same window. Steps begin at whole multiples of `step` since 1970; the first and
+// the last point are shorter where the window begins or ends within one. Without a token the window is at most 168 hours.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/metrics/series (the `GetMetricsSeries` operationId).
+func (c *ClientWithResponses) GetMetricsSeriesWithResponse(ctx context.Context, params *GetMetricsSeriesParams, reqEditors ...RequestEditorFn) (*GetMetricsSeriesResponse, error) {
+	rsp, err := c.GetMetricsSeries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMetricsSeriesResponse(rsp)
+}
+
 // ListReportsWithResponse List reports
 //
 // Stored reports without their sections, newest first. A Kubernetes ServiceAccount sees those of one namespace: the
-// one it asks for, where it needs the right to `get` `monitoringreports/run`, or else its own.
+// one it asks for, where it needs the permission to `get` `monitoringreports/run`, or by default its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7895,7 +9755,7 @@ func (c *ClientWithResponses) ListReportsWithResponse(ctx context.Context, param
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -7915,7 +9775,7 @@ func (c *ClientWithResponses) CreateReportWithBodyWithResponse(ctx context.Conte
 // Computes a report over a window and stores it. The window is the last `hours`, or `from` until `to`; without
 // either the last 24 hours.
 //
-// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the right to `create`
+// A Kubernetes ServiceAccount makes reports of its own namespace, where it needs the permission to `create`
 // `monitoringreports/run` (`monitoring.watchbill.dev`). There, a report replaces the stored one of the same `name`
 // and window; its `id` is a new one. An administrator's reports have no namespace, and are each another.
 //
@@ -7932,7 +9792,7 @@ func (c *ClientWithResponses) CreateReportWithResponse(ctx context.Context, body
 
 // GetReportWithResponse Get a report
 //
-// To a Kubernetes ServiceAccount there are only the reports of namespaces where it has the right to `get`
+// A Kubernetes ServiceAccount sees only the reports of namespaces where it has the permission to `get`
 // `monitoringreports/run`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -8024,8 +9884,8 @@ func (c *ClientWithResponses) GetLivezWithResponse(ctx context.Context, reqEdito
 
 // GetReadyzWithResponse Whether to send requests here
 //
-// 200 once the replica knows what waits for whom, and still while the database is away, since polls go on from
-// memory. 503 before that and while the replica is shutting down.
+// 200 once the replica has read all pending deployments, and also while the database is unavailable, because polls
+// are then served from memory. 503 before that and while the replica is shutting down.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8036,6 +9896,97 @@ func (c *ClientWithResponses) GetReadyzWithResponse(ctx context.Context, reqEdit
 		return nil, err
 	}
 	return ParseGetReadyzResponse(rsp)
+}
+
+// ParseGetAdoptionResponse parses an HTTP response from a GetAdoptionWithResponse call
+func ParseGetAdoptionResponse(rsp *http.Response) (*GetAdoptionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAdoptionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AdoptionAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetAdoptionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetAdoptionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseGetCostsResponse parses an HTTP response from a GetCostsWithResponse call
@@ -8220,6 +10171,198 @@ func ParseListExecutionErrorsResponse(rsp *http.Response) (*ListExecutionErrorsR
 	return response, nil
 }
 
+// ParseListExecutionsResponse parses an HTTP response from a ListExecutionsWithResponse call
+func ParseListExecutionsResponse(rsp *http.Response) (*ListExecutionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListExecutionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExecutionSummaryList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (text/csv) unsupported
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListExecutionsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListExecutionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetExecutionResponse parses an HTTP response from a GetExecutionWithResponse call
+func ParseGetExecutionResponse(rsp *http.Response) (*GetExecutionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetExecutionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExecutionAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetExecutionResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetExecutionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetExecutionMetricsResponse parses an HTTP response from a GetExecutionMetricsWithResponse call
 func ParseGetExecutionMetricsResponse(rsp *http.Response) (*GetExecutionMetricsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8298,6 +10441,97 @@ func ParseGetExecutionMetricsResponse(rsp *http.Response) (*GetExecutionMetricsR
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetExecutionMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetExecutionMetricsSeriesResponse parses an HTTP response from a GetExecutionMetricsSeriesWithResponse call
+func ParseGetExecutionMetricsSeriesResponse(rsp *http.Response) (*GetExecutionMetricsSeriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetExecutionMetricsSeriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ExecutionSeriesAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetExecutionMetricsSeriesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetExecutionMetricsSeriesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -8668,6 +10902,97 @@ func ParseListUserActivityResponse(rsp *http.Response) (*ListUserActivityRespons
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers ListUserActivityResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListUsersResponse parses an HTTP response from a ListUsersWithResponse call
+func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUsersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListUsersResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListUsersResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
@@ -10547,6 +12872,97 @@ func ParseReportDeploymentStatusResponse(rsp *http.Response) (*ReportDeploymentS
 	return response, nil
 }
 
+// ParseListEventsResponse parses an HTTP response from a ListEventsWithResponse call
+func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEventsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EventList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListEventsResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListEventsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRecordExecutionsResponse parses an HTTP response from a RecordExecutionsWithResponse call
 func ParseRecordExecutionsResponse(rsp *http.Response) (*RecordExecutionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -10979,6 +13395,90 @@ func ParseGetPendingDeploymentsMetricsResponse(rsp *http.Response) (*GetPendingD
 		response.Headers429 = &headers
 	case rsp.StatusCode == 503:
 		var headers GetPendingDeploymentsMetricsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMetricsSeriesResponse parses an HTTP response from a GetMetricsSeriesWithResponse call
+func ParseGetMetricsSeriesResponse(rsp *http.Response) (*GetMetricsSeriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMetricsSeriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MetricsSeries
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers GetMetricsSeriesResponse429Headers
+		if values := rsp.Header.Values("RateLimit"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetMetricsSeriesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {

@@ -121,6 +121,42 @@ func (e DeploymentStatus) Valid() bool {
 	}
 }
 
+// Defines values for EventKind.
+const (
+	EventKindAgentDeleted      EventKind = "agent_deleted"
+	EventKindAgentEnrolled     EventKind = "agent_enrolled"
+	EventKindAttemptFailed     EventKind = "attempt_failed"
+	EventKindDeploymentCreated EventKind = "deployment_created"
+	EventKindDeploymentEnded   EventKind = "deployment_ended"
+	EventKindNameRegistered    EventKind = "name_registered"
+	EventKindReportCreated     EventKind = "report_created"
+	EventKindUserErased        EventKind = "user_erased"
+)
+
+// Valid indicates whether the value is a known member of the EventKind enum.
+func (e EventKind) Valid() bool {
+	switch e {
+	case EventKindAgentDeleted:
+		return true
+	case EventKindAgentEnrolled:
+		return true
+	case EventKindAttemptFailed:
+		return true
+	case EventKindDeploymentCreated:
+		return true
+	case EventKindDeploymentEnded:
+		return true
+	case EventKindNameRegistered:
+		return true
+	case EventKindReportCreated:
+		return true
+	case EventKindUserErased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExecutionKind.
 const (
 	ExecutionKindAgent     ExecutionKind = "agent"
@@ -142,6 +178,48 @@ func (e ExecutionKind) Valid() bool {
 	}
 }
 
+// Defines values for ExecutionListFormat.
+const (
+	ExecutionListFormatCSV    ExecutionListFormat = "csv"
+	ExecutionListFormatJSON   ExecutionListFormat = "json"
+	ExecutionListFormatNdjson ExecutionListFormat = "ndjson"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionListFormat enum.
+func (e ExecutionListFormat) Valid() bool {
+	switch e {
+	case ExecutionListFormatCSV:
+		return true
+	case ExecutionListFormatJSON:
+		return true
+	case ExecutionListFormatNdjson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionSeriesGroupBy.
+const (
+	ExecutionSeriesGroupByAgent  ExecutionSeriesGroupBy = "agent"
+	ExecutionSeriesGroupByModel  ExecutionSeriesGroupBy = "model"
+	ExecutionSeriesGroupByStatus ExecutionSeriesGroupBy = "status"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionSeriesGroupBy enum.
+func (e ExecutionSeriesGroupBy) Valid() bool {
+	switch e {
+	case ExecutionSeriesGroupByAgent:
+		return true
+	case ExecutionSeriesGroupByModel:
+		return true
+	case ExecutionSeriesGroupByStatus:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExecutionStatus.
 const (
 	ExecutionStatusFailure ExecutionStatus = "failure"
@@ -157,6 +235,30 @@ func (e ExecutionStatus) Valid() bool {
 	case ExecutionStatusSuccess:
 		return true
 	case ExecutionStatusTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionStatusFilter.
+const (
+	ExecutionStatusFilterFailed  ExecutionStatusFilter = "failed"
+	ExecutionStatusFilterFailure ExecutionStatusFilter = "failure"
+	ExecutionStatusFilterSuccess ExecutionStatusFilter = "success"
+	ExecutionStatusFilterTimeout ExecutionStatusFilter = "timeout"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionStatusFilter enum.
+func (e ExecutionStatusFilter) Valid() bool {
+	switch e {
+	case ExecutionStatusFilterFailed:
+		return true
+	case ExecutionStatusFilterFailure:
+		return true
+	case ExecutionStatusFilterSuccess:
+		return true
+	case ExecutionStatusFilterTimeout:
 		return true
 	default:
 		return false
@@ -199,6 +301,24 @@ func (e HealthStatus) Valid() bool {
 	case HealthStatusDown:
 		return true
 	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MetricsSeriesGroupBy.
+const (
+	MetricsSeriesGroupByEndpoint MetricsSeriesGroupBy = "endpoint"
+	MetricsSeriesGroupByStatus   MetricsSeriesGroupBy = "status"
+)
+
+// Valid indicates whether the value is a known member of the MetricsSeriesGroupBy enum.
+func (e MetricsSeriesGroupBy) Valid() bool {
+	switch e {
+	case MetricsSeriesGroupByEndpoint:
+		return true
+	case MetricsSeriesGroupByStatus:
 		return true
 	default:
 		return false
@@ -298,6 +418,72 @@ func (e StatusReportStatus) Valid() bool {
 	}
 }
 
+// Defines values for Step.
+const (
+	StepN12H Step = "12h"
+	StepN15M Step = "15m"
+	StepN1D  Step = "1d"
+	StepN1H  Step = "1h"
+	StepN1M  Step = "1m"
+	StepN30M Step = "30m"
+	StepN3H  Step = "3h"
+	StepN5M  Step = "5m"
+	StepN6H  Step = "6h"
+	StepN7D  Step = "7d"
+)
+
+// Valid indicates whether the value is a known member of the Step enum.
+func (e Step) Valid() bool {
+	switch e {
+	case StepN12H:
+		return true
+	case StepN15M:
+		return true
+	case StepN1D:
+		return true
+	case StepN1H:
+		return true
+	case StepN1M:
+		return true
+	case StepN30M:
+		return true
+	case StepN3H:
+		return true
+	case StepN5M:
+		return true
+	case StepN6H:
+		return true
+	case StepN7D:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserSort.
+const (
+	UserSortCost     UserSort = "cost"
+	UserSortRequests UserSort = "requests"
+	UserSortTokens   UserSort = "tokens"
+	UserSortUser     UserSort = "user"
+)
+
+// Valid indicates whether the value is a known member of the UserSort enum.
+func (e UserSort) Valid() bool {
+	switch e {
+	case UserSortCost:
+		return true
+	case UserSortRequests:
+		return true
+	case UserSortTokens:
+		return true
+	case UserSortUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Verdict.
 const (
 	VerdictFail   Verdict = "Fail"
@@ -343,9 +529,53 @@ func (e GetReportParamsFormat) Valid() bool {
 	}
 }
 
+// AdoptedAgent defines model for AdoptedAgent.
+type AdoptedAgent struct {
+	Agent string `json:"agent"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
+	CostUSD *USD `json:"cost_usd"`
+
+	// New Whether nothing earlier is stored of it.
+	New      bool  `json:"new"`
+	Requests int64 `json:"requests"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+}
+
+// AdoptionAnswer defines model for AdoptionAnswer.
+type AdoptionAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// Weeks The earliest first.
+	Weeks []AdoptionWeek `json:"weeks"`
+}
+
+// AdoptionWeek defines model for AdoptionWeek.
+type AdoptionWeek struct {
+	ActiveAgents int64 `json:"active_agents"`
+	ActiveUsers  int64 `json:"active_users"`
+
+	// Agents The most requests first, at most 100; agents beyond those that are told apart are `other`.
+	Agents []AdoptedAgent `json:"agents"`
+	From   time.Time      `json:"from"`
+
+	// NewAgents Active agents of which nothing earlier is stored.
+	NewAgents int64 `json:"new_agents"`
+
+	// NewUsers Active users of whom nothing earlier is stored.
+	NewUsers int64     `json:"new_users"`
+	To       time.Time `json:"to"`
+
+	// Week Its ISO number, such as 2026-W03.
+	Week string `json:"week"`
+}
+
 // Agent Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"last_seen_at":"2026-01-15T09:30:00Z","name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"online","version":"1.4.2"}
 type Agent struct {
-	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Left out when an administrator did.
+	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Absent if an administrator did.
 	EnrolledBy string `json:"enrolled_by,omitempty,omitzero"`
 
 	// ID An agent's identifier.
@@ -358,7 +588,7 @@ type Agent struct {
 	// Example: {"region":"eu","tier":"edge"}
 	Labels Labels `json:"labels"`
 
-	// LastSeenAt When it last polled. Left out when it never did.
+	// LastSeenAt When it last polled. Absent if it never did.
 	LastSeenAt time.Time `json:"last_seen_at,omitempty,omitzero"`
 
 	// Name For people to read.
@@ -370,7 +600,7 @@ type Agent struct {
 	// RegisteredAt When it was enrolled.
 	RegisteredAt time.Time `json:"registered_at"`
 
-	// State `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
+	// State `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 	State AgentState `json:"state"`
 
 	// Version The version of the agent's program as it said when it enrolled.
@@ -386,37 +616,53 @@ type AgentID = string
 type AgentList struct {
 	Agents []Agent `json:"agents"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
 // AgentOptions Handed on to the agent; any JSON object of at most 64 KiB.
 type AgentOptions = json.RawMessage
 
-// AgentState `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
+// AgentState `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 type AgentState string
+
+// AppliedPrice What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
+// price. `in_force` is false if the cost comes from another version of the table, `price_version` of the execution.
+type AppliedPrice struct {
+	// InForce Whether the execution's cost comes from this version.
+	InForce bool `json:"in_force"`
+
+	// Model The entry of the table, which may be a pattern.
+	Model    string `json:"model"`
+	Provider string `json:"provider,omitempty,omitzero"`
+	Source   string `json:"source,omitempty,omitzero"`
+
+	// USDPerMillionTokens By kind of token: input, output, cache_read, cache_write and so on, after the factors of tier and region.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens"`
+	Version             string             `json:"version"`
+}
 
 // CostGroupBy defines model for CostGroupBy.
 type CostGroupBy string
 
-// CostObjective What AI agents' executions cost is below the limit: on the dearest UTC day, or in the whole window. Tokens without
-// a price are told in the result's detail, and are in no cost.
+// CostObjective The cost of AI agents' executions is below the limit: on the most expensive UTC day, or in the whole window. Tokens
+// without a price are shown in the result's detail, and are in no cost.
 type CostObjective struct {
 	// MaxUSD Example: 50
 	MaxUSD string `json:"maxUSD"`
 
-	// Period `Day` when left out.
+	// Period `Day` if omitted.
 	Period CostObjectivePeriod `json:"period,omitempty,omitzero"`
 }
 
-// CostObjectivePeriod `Day` when left out.
+// CostObjectivePeriod `Day` if omitted.
 type CostObjectivePeriod string
 
 // Costs defines model for Costs.
 type Costs struct {
 	GroupBy CostGroupBy `json:"group_by"`
 
-	// Groups Days in their order, those on which there was nothing too; others the dearest first.
+	// Groups Days in order, including days without executions; other groups by cost, highest first.
 	Groups   []SpendOf       `json:"groups"`
 	Rest     Spend           `json:"rest,omitempty,omitzero"`
 	TimeZone string          `json:"time_zone"`
@@ -460,7 +706,7 @@ type CreateDeploymentsRequest struct {
 
 // CreateReportRequest Example: {"hours":24,"name":"daily","objectives":[{"latency":{"method":"GET","quantile":"0.95","route":"/api/deployments/pending/{agent_id}","threshold":"200ms"},"name":"pending-p95"},{"errorRate":{"max":"0.01"},"name":"errors"}],"sections":["summary","pendingDeployments"]}
 type CreateReportRequest struct {
-	// CompareWith Whether the window of the same length right before stands beside it.
+	// CompareWith Whether to compare with the window of the same length right before.
 	CompareWith CreateReportRequestCompareWith `json:"compare_with,omitempty,omitzero"`
 
 	// From Where the window begins; `to` is needed with it.
@@ -469,24 +715,24 @@ type CreateReportRequest struct {
 	// Hours The window is the last so many hours. Not with `from` and `to`.
 	Hours *int32 `json:"hours,omitempty"`
 
-	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted; when
-	// left out none are before their time.
+	// Keep How many reports of this `name` (and namespace) are kept, this one included. Older ones are deleted. If
+	// omitted, reports are deleted only when their retention ends.
 	Keep int32 `json:"keep,omitempty,omitzero"`
 
 	// Name For people to read.
 	Name string `json:"name,omitempty,omitzero"`
 
-	// Objectives What to judge by; the defaults when left out.
+	// Objectives What to judge by; the defaults if omitted.
 	Objectives []Objective `json:"objectives,omitempty,omitzero"`
 
-	// Sections Which sections to make; all when left out.
+	// Sections Which sections to make; all if omitted.
 	Sections []Section `json:"sections,omitempty,omitzero"`
 
 	// To Where the window ends.
 	To time.Time `json:"to,omitempty,omitzero"`
 }
 
-// CreateReportRequestCompareWith Whether the window of the same length right before stands beside it.
+// CreateReportRequestCompareWith Whether to compare with the window of the same length right before.
 type CreateReportRequestCompareWith string
 
 // CreatedDeployments defines model for CreatedDeployments.
@@ -524,7 +770,7 @@ type Deployment struct {
 	// Attempt The attempt that runs, ran last or is due next.
 	Attempt int32 `json:"attempt"`
 
-	// Attempts What became of each attempt, oldest first. Only where one deployment is asked for.
+	// Attempts The outcome of each attempt, oldest first. Only when one deployment is requested.
 	Attempts []DeploymentAttempt `json:"attempts,omitempty,omitzero"`
 
 	// AvailableAt From when it is offered to its agent; later than now while a retry backs off.
@@ -544,7 +790,7 @@ type Deployment struct {
 	// Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
 	ID ID `json:"id"`
 
-	// LeaseExpiresAt When the running attempt is given up unless it is renewed.
+	// LeaseExpiresAt When the running attempt ends unless its lease is renewed.
 	LeaseExpiresAt time.Time `json:"lease_expires_at,omitempty,omitzero"`
 
 	// LeaseSeconds How long a claim or renewal holds, in seconds. Agents renew at a third of it.
@@ -608,7 +854,7 @@ type DeploymentGroup struct {
 type DeploymentList struct {
 	Deployments []Deployment `json:"deployments"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -638,18 +884,18 @@ type DeploymentStatus string
 
 // EndpointTraffic defines model for EndpointTraffic.
 type EndpointTraffic struct {
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -693,7 +939,7 @@ type EnrollAgentRequest struct {
 //
 // Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"offline","token":"wba_EXAMPLE-NOT-A-TOKEN"}
 type EnrolledAgent struct {
-	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Left out when an administrator did.
+	// EnrolledBy Names the enrollment token that enrolled it; the first 16 hexadecimal digits of the token's SHA-256. Absent if an administrator did.
 	EnrolledBy string `json:"enrolled_by,omitempty,omitzero"`
 
 	// ID An agent's identifier.
@@ -706,7 +952,7 @@ type EnrolledAgent struct {
 	// Example: {"region":"eu","tier":"edge"}
 	Labels Labels `json:"labels"`
 
-	// LastSeenAt When it last polled. Left out when it never did.
+	// LastSeenAt When it last polled. Absent if it never did.
 	LastSeenAt time.Time `json:"last_seen_at,omitempty,omitzero"`
 
 	// Name For people to read.
@@ -718,7 +964,7 @@ type EnrolledAgent struct {
 	// RegisteredAt When it was enrolled.
 	RegisteredAt time.Time `json:"registered_at"`
 
-	// State `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
+	// State `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 	State AgentState `json:"state"`
 
 	// Token The agent's token. It is shown this once.
@@ -746,23 +992,63 @@ type ErasedUser struct {
 	Deleted ErasedRows `json:"deleted"`
 }
 
-// ErrorRateObjective The share of 5xx in all answers is below the limit.
+// ErrorRateObjective The share of 5xx in all responses is below the limit.
 type ErrorRateObjective struct {
 	// Max Example: 0.95
 	Max string `json:"max"`
 
-	// Route All routes together when left out.
+	// Route All routes together if omitted.
 	Route string `json:"route,omitempty,omitzero"`
 }
 
-// ErrorsByStatus Answers with 4xx and 5xx, by status.
+// ErrorsByStatus Responses with 4xx and 5xx, by status.
 //
 // Example: {"404":3,"503":1}
 type ErrorsByStatus map[string]int64
 
+// Event defines model for Event.
+type Event struct {
+	Time time.Time `json:"time"`
+
+	// Actor Who did it, as far as that is stored: `administrator`, `enrollment token NAME`, `agent ID`, `namespace NAME` or `watchbill`; empty if unknown.
+	Actor string `json:"actor"`
+
+	// AgentID The agent of the fleet.
+	AgentID string `json:"agent_id,omitempty,omitzero"`
+
+	// DeploymentID The deployment.
+	DeploymentID string    `json:"deployment_id,omitempty,omitzero"`
+	Kind         EventKind `json:"kind"`
+
+	// Message What the agent said of it, at most 1024 characters.
+	Message string `json:"message,omitempty,omitzero"`
+
+	// Name Of the agent, deployment, report, or the agent or model of executions.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// ReportID The report.
+	ReportID string `json:"report_id,omitempty,omitzero"`
+
+	// Status How the deployment or attempt ended, the verdict of the report, or the kind of the name.
+	Status string `json:"status,omitempty,omitzero"`
+}
+
+// EventKind defines model for EventKind.
+type EventKind string
+
+// EventList defines model for EventList.
+type EventList struct {
+	// Status Always `success`; errors are problem documents.
+	Status string  `json:"status"`
+	Events []Event `json:"events"`
+
+	// NextCursor Where the next page begins. Absent on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
 //
-// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no answer in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
+// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no response in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
 type Execution struct {
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
 	//
@@ -791,7 +1077,7 @@ type Execution struct {
 	CacheReadTokens  int64             `json:"cache_read_tokens"`
 	CacheWriteTokens int64             `json:"cache_write_tokens"`
 
-	// Cost The cost in the display currency, by the rate of the UTC day on which it began. Left out where there is none.
+	// Cost The cost in the display currency, at the rate of the UTC day on which it began. Absent if there is none.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds. Of `unknown` usage it is the least that it cost.
@@ -814,7 +1100,7 @@ type Execution struct {
 	PriceVersion string `json:"price_version,omitempty,omitzero"`
 	Provider     string `json:"provider,omitempty,omitzero"`
 
-	// ProviderCostUSD What the provider said it charges. Left out where it did not.
+	// ProviderCostUSD What the provider said it charges. Absent if it said nothing.
 	ProviderCostUSD *USD `json:"provider_cost_usd,omitempty"`
 
 	// RateDate The date of the rate that `cost` was converted by.
@@ -823,9 +1109,25 @@ type Execution struct {
 	SpanID          string `json:"span_id,omitempty,omitzero"`
 	TraceID         string `json:"trace_id,omitempty,omitzero"`
 
-	// Usage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+	// Usage What is known of the tokens. Absent if no model ran or nothing was recorded.
 	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
 	Variant string         `json:"variant,omitempty,omitzero"`
+}
+
+// ExecutionAnswer defines model for ExecutionAnswer.
+type ExecutionAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
+	//
+	// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no response in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
+	Execution Execution `json:"execution"`
+
+	// Price What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
+	// price. `in_force` is false if the cost comes from another version of the table, `price_version` of the execution.
+	Price *AppliedPrice   `json:"price,omitempty"`
+	Trace *ExecutionTrace `json:"trace,omitempty"`
 }
 
 // ExecutionBilling What the price depends on beside the model, the time and the tokens.
@@ -846,7 +1148,7 @@ type ExecutionErrorList struct {
 	Status string      `json:"status"`
 	Errors []Execution `json:"errors"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -860,7 +1162,7 @@ type ExecutionFigures struct {
 	SuccessRate float64 `json:"success_rate"`
 	TotalTokens int64   `json:"total_tokens"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -903,6 +1205,9 @@ type ExecutionFigures struct {
 // ExecutionKind An agent's run, one call of a model, or one use of a tool.
 type ExecutionKind string
 
+// ExecutionListFormat defines model for ExecutionListFormat.
+type ExecutionListFormat string
+
 // ExecutionMetrics defines model for ExecutionMetrics.
 type ExecutionMetrics struct {
 	TotalRequests int64 `json:"total_requests"`
@@ -918,10 +1223,10 @@ type ExecutionMetrics struct {
 	AvgExecutionTimeMs float64 `json:"avg_execution_time_ms"`
 	TotalTokensUsed    int64   `json:"total_tokens_used"`
 
-	// AgentMetrics By agent. Agents beyond those that are told apart are `other`; executions whose agent nobody named are `unknown`'s.
+	// AgentMetrics By agent. Agents without separate totals are counted as `other`, executions without an agent's name as `unknown`.
 	AgentMetrics map[string]ExecutionFigures `json:"agent_metrics"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -972,8 +1277,178 @@ type ExecutionMetricsAnswer struct {
 	Metrics ExecutionMetrics `json:"metrics"`
 }
 
+// ExecutionNode defines model for ExecutionNode.
+type ExecutionNode struct {
+	// Children The earliest first. Below the 32nd level there are none; what would be there is beside its parent.
+	Children []ExecutionNode `json:"children"`
+
+	// Execution An execution without its input and output.
+	Execution ExecutionSummary `json:"execution"`
+}
+
+// ExecutionPoint defines model for ExecutionPoint.
+type ExecutionPoint struct {
+	// Time When the point's time begins.
+	Time time.Time `json:"time"`
+
+	// ActiveUsers Users with requests or usage. Only with `active_users=true`.
+	ActiveUsers *int64  `json:"active_users,omitempty"`
+	AvgTimeMs   float64 `json:"avg_time_ms"`
+
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Count Requests; of a model, calls.
+	Count int64 `json:"count"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// ErrorRate Failures and timeouts over all; 0 where there was none.
+	ErrorRate float64 `json:"error_rate"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
+
+	// ExecutionTimeMs Percentiles, within 1 %; 0 where there was no execution.
+	ExecutionTimeMs ExecutionTimes `json:"execution_time_ms"`
+	Failed          int64          `json:"failed"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
+
+	// SuccessRate Successful over all; 0 where there was none.
+	SuccessRate float64 `json:"success_rate"`
+	Successful  int64   `json:"successful"`
+
+	// Timeouts How many timed out, of those that failed.
+	Timeouts int64 `json:"timeouts"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens      TokenCounts `json:"tokens"`
+	TotalTokens int64       `json:"total_tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+}
+
+// ExecutionSeries defines model for ExecutionSeries.
+type ExecutionSeries struct {
+	// Key The agent, model or status; empty without `group_by`, `other` for the rest.
+	Key    string           `json:"key"`
+	Points []ExecutionPoint `json:"points"`
+}
+
+// ExecutionSeriesAnswer defines model for ExecutionSeriesAnswer.
+type ExecutionSeriesAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string             `json:"status"`
+	Series ExecutionSeriesSet `json:"series"`
+}
+
+// ExecutionSeriesGroupBy defines model for ExecutionSeriesGroupBy.
+type ExecutionSeriesGroupBy string
+
+// ExecutionSeriesSet defines model for ExecutionSeriesSet.
+type ExecutionSeriesSet struct {
+	GroupBy ExecutionSeriesGroupBy `json:"group_by,omitempty,omitzero"`
+
+	// Series With the most requests or calls first.
+	Series      []ExecutionSeries `json:"series"`
+	Step        Step              `json:"step"`
+	StepSeconds int64             `json:"step_seconds"`
+	Window      ExecutionWindow   `json:"window"`
+}
+
 // ExecutionStatus defines model for ExecutionStatus.
 type ExecutionStatus string
+
+// ExecutionStatusFilter defines model for ExecutionStatusFilter.
+type ExecutionStatusFilter string
+
+// ExecutionSummary An execution without its input and output.
+type ExecutionSummary struct {
+	// CreatedAt When it began.
+	CreatedAt   time.Time `json:"created_at"`
+	ExecutionID string    `json:"execution_id"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID    UserID  `json:"user_id"`
+	SessionID *string `json:"session_id"`
+	RequestID *string `json:"request_id"`
+	AgentName string  `json:"agent_name"`
+
+	// Kind An agent's run, one call of a model, or one use of a tool.
+	Kind            ExecutionKind   `json:"kind"`
+	Status          ExecutionStatus `json:"status"`
+	ExecutionTimeMs float64         `json:"execution_time_ms"`
+	ModelUsed       *string         `json:"model_used"`
+	TokensUsed      int64           `json:"tokens_used"`
+
+	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds.
+	CostUSD *USD `json:"cost_usd"`
+
+	// ErrorMessage Its first 1024 characters.
+	ErrorMessage     *string `json:"error_message"`
+	CacheReadTokens  int64   `json:"cache_read_tokens"`
+	CacheWriteTokens int64   `json:"cache_write_tokens"`
+
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// Currency The display currency, such as EUR.
+	Currency     string `json:"currency,omitempty,omitzero"`
+	InputTokens  int64  `json:"input_tokens"`
+	OutputTokens int64  `json:"output_tokens"`
+	ParentSpanID string `json:"parent_span_id,omitempty,omitzero"`
+
+	// PriceVersion The price table that the cost comes from.
+	PriceVersion string `json:"price_version,omitempty,omitzero"`
+	Provider     string `json:"provider,omitempty,omitzero"`
+
+	// ProviderCostUSD What the provider said it charges. Left out where it did not.
+	ProviderCostUSD *USD `json:"provider_cost_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate        string `json:"rate_date,omitempty,omitzero"`
+	ReasoningTokens int64  `json:"reasoning_tokens"`
+	SpanID          string `json:"span_id,omitempty,omitzero"`
+	TraceID         string `json:"trace_id,omitempty,omitzero"`
+
+	// Usage What is known of the tokens. Absent if no model ran or nothing was recorded.
+	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
+	Variant string         `json:"variant,omitempty,omitzero"`
+}
+
+// ExecutionSummaryList defines model for ExecutionSummaryList.
+type ExecutionSummaryList struct {
+	// Status Always `success`; errors are problem documents.
+	Status     string             `json:"status"`
+	Executions []ExecutionSummary `json:"executions"`
+
+	// NextCursor Where the next page begins. Absent on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+
+	// SearchedTo All matches that began later are on this page or an earlier one. Without a `next_cursor`, the beginning of the window.
+	SearchedTo time.Time `json:"searched_to"`
+}
 
 // ExecutionTimes Percentiles, within 1 %; 0 where there was no execution.
 type ExecutionTimes struct {
@@ -982,7 +1457,20 @@ type ExecutionTimes struct {
 	P99 float64 `json:"p99"`
 }
 
-// ExecutionUsage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+// ExecutionTrace defines model for ExecutionTrace.
+type ExecutionTrace struct {
+	// Complete Whether all executions of the trace are in the tree.
+	Complete bool `json:"complete"`
+
+	// Executions How many executions the tree has.
+	Executions int32 `json:"executions"`
+
+	// Roots Executions below no other execution of the tree, the earliest first.
+	Roots   []ExecutionNode `json:"roots"`
+	TraceID string          `json:"trace_id"`
+}
+
+// ExecutionUsage What is known of the tokens. Absent if no model ran or nothing was recorded.
 type ExecutionUsage string
 
 // ExecutionWindow defines model for ExecutionWindow.
@@ -1004,7 +1492,7 @@ type Health struct {
 	// Reasons Why the status is not `ok`.
 	Reasons []string `json:"reasons,omitempty,omitzero"`
 
-	// Requests What this replica answered to callers with a valid token since it started, health checks left out.
+	// Requests The responses of this replica to callers with a valid token since it started, without health checks.
 	Requests      HealthRequests `json:"requests"`
 	Status        HealthStatus   `json:"status"`
 	UptimeSeconds float64        `json:"uptime_seconds"`
@@ -1037,9 +1525,9 @@ type HealthPool struct {
 	Waiting int32 `json:"waiting"`
 }
 
-// HealthRequests What this replica answered to callers with a valid token since it started, health checks left out.
+// HealthRequests The responses of this replica to callers with a valid token since it started, without health checks.
 type HealthRequests struct {
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
 	// RPS Per second.
@@ -1067,7 +1555,7 @@ type JoinedExecution struct {
 // Example: {"region":"eu","tier":"edge"}
 type Labels map[string]string
 
-// Latency Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+// Latency Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 //
 // Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 type Latency struct {
@@ -1080,7 +1568,7 @@ type Latency struct {
 
 // LatencyObjective A quantile of a route's latency is below the threshold.
 type LatencyObjective struct {
-	// Method All methods together when left out.
+	// Method All methods together if omitted.
 	Method string `json:"method,omitempty,omitzero"`
 
 	// Quantile Example: 0.95
@@ -1121,7 +1609,7 @@ type Metrics struct {
 	// Probes Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
 	Probes OtherTraffic `json:"probes"`
 
-	// Totals Requests of callers with a valid token, health checks left out.
+	// Totals Requests of callers with a valid token, without health checks.
 	Totals Traffic `json:"totals"`
 
 	// Unauthenticated Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
@@ -1130,6 +1618,22 @@ type Metrics struct {
 	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
 	Window Window `json:"window"`
 }
+
+// MetricsSeries defines model for MetricsSeries.
+type MetricsSeries struct {
+	GroupBy MetricsSeriesGroupBy `json:"group_by,omitempty,omitzero"`
+
+	// Series With the most requests first.
+	Series      []TrafficSeries `json:"series"`
+	Step        Step            `json:"step"`
+	StepSeconds int64           `json:"step_seconds"`
+
+	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
+	Window Window `json:"window"`
+}
+
+// MetricsSeriesGroupBy defines model for MetricsSeriesGroupBy.
+type MetricsSeriesGroupBy string
 
 // Name Example: {"kind":"agent","name":"planner","since":"2026-11-30T09:00:00Z"}
 type Name struct {
@@ -1145,7 +1649,7 @@ type NameKind string
 
 // NameList defines model for NameList.
 type NameList struct {
-	// Limit How many names of a kind are told apart.
+	// Limit Max names of a kind with separate totals.
 	Limit int32  `json:"limit"`
 	Names []Name `json:"names"`
 
@@ -1159,7 +1663,7 @@ type NameListStatus string
 // Namespace A Kubernetes namespace. A report without one is an administrator's.
 type Namespace = string
 
-// NewExecution A field that is null counts as left out.
+// NewExecution A field that is null counts as omitted.
 //
 // Example: {"agent_name":"main_orchestrator","created_at":"2026-01-15T09:30:00.125Z","execution_id":"4bf92f35-77b3","execution_time_ms":2500,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"model_used":"gpt-4o-mini","output_tokens":500,"status":"success","user_id":"18717267-0855-433c-b160-04c3443daa80"}
 type NewExecution struct {
@@ -1235,10 +1739,10 @@ type NewExecution struct {
 	// Region Where the model ran, as its provider calls it.
 	Region string `json:"region,omitempty,omitzero"`
 
-	// RequestID The request it belongs to; the `execution_id` when left out.
+	// RequestID The request it belongs to; the `execution_id` if omitted.
 	RequestID string `json:"request_id,omitempty,omitzero"`
 
-	// ServiceTier The tier that it was served in, such as batch, flex or priority; the common one when left out.
+	// ServiceTier The tier that it was served in, such as batch, flex or priority; the common one if omitted.
 	ServiceTier string `json:"service_tier,omitempty,omitzero"`
 
 	// SessionID The conversation it belongs to.
@@ -1248,13 +1752,13 @@ type NewExecution struct {
 	SpanID string          `json:"span_id,omitempty,omitzero"`
 	Status ExecutionStatus `json:"status"`
 
-	// TokensUsed All tokens; input and output together when left out. Without these two it has no price.
+	// TokensUsed All tokens; input and output together if omitted. Without these two it has no price.
 	TokensUsed int64 `json:"tokens_used,omitempty,omitzero"`
 
 	// TraceID The trace it is a span of.
 	TraceID string `json:"trace_id,omitempty,omitzero"`
 
-	// Usage What is known of the tokens: reported (there are some, or zero is true), unknown (a model ran, and nobody told), estimated, or none (no model ran). Left out, it is found out. Or the usage object of the provider's answer as it came, in any provider's words: its counts are taken where no other field of this execution has any.
+	// Usage What is known of the tokens: reported (there are some, or zero is correct), unknown (a model ran, but reported none), estimated, or none (no model ran). If omitted, it is derived. Or the usage object of the provider's response as it came, in any provider's words: its counts are taken where no other field of this execution has any.
 	Usage NewExecution_Usage `json:"usage,omitempty,omitzero"`
 
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
@@ -1272,7 +1776,7 @@ type NewExecutionUsage0 string
 // NewExecutionUsage1 defines model for NewExecution.Usage.1.
 type NewExecutionUsage1 map[string]interface{}
 
-// NewExecution_Usage What is known of the tokens: reported (there are some, or zero is true), unknown (a model ran, and nobody told), estimated, or none (no model ran). Left out, it is found out. Or the usage object of the provider's answer as it came, in any provider's words: its counts are taken where no other field of this execution has any.
+// NewExecution_Usage What is known of the tokens: reported (there are some, or zero is correct), unknown (a model ran, but reported none), estimated, or none (no model ran). If omitted, it is derived. Or the usage object of the provider's response as it came, in any provider's words: its counts are taken where no other field of this execution has any.
 type NewExecution_Usage struct {
 	union json.RawMessage
 }
@@ -1285,11 +1789,11 @@ type NewExecutions struct {
 // Objective A name and exactly one kind. Numbers are strings, so that 0.999 stays 0.999; durations are strings such as
 // `200ms`. A limit is met below it, or above it if it is the least that is wanted; not at it.
 type Objective struct {
-	// Cost What AI agents' executions cost is below the limit: on the dearest UTC day, or in the whole window. Tokens without
-	// a price are told in the result's detail, and are in no cost.
+	// Cost The cost of AI agents' executions is below the limit: on the most expensive UTC day, or in the whole window. Tokens
+	// without a price are shown in the result's detail, and are in no cost.
 	Cost CostObjective `json:"cost,omitempty,omitzero"`
 
-	// ErrorRate The share of 5xx in all answers is below the limit.
+	// ErrorRate The share of 5xx in all responses is below the limit.
 	ErrorRate ErrorRateObjective `json:"errorRate,omitempty,omitzero"`
 
 	// Latency A quantile of a route's latency is below the threshold.
@@ -1316,17 +1820,17 @@ type ObjectiveResult struct {
 	// Actual Null where there was nothing to measure.
 	Actual float64 `json:"actual"`
 
-	// AtLeast `actual` is the least that it can be: a cost of which something is unknown. Below `target` it is met only if little is.
+	// AtLeast `actual` is a lower bound: a part of the cost is unknown. Below `target` the objective is met only if that part is small.
 	AtLeast bool `json:"at_least,omitempty,omitzero"`
 
-	// Comparison How `actual` must stand to `target`: `<`, `>`, or `±` for at most `tolerance` × `target` away.
+	// Comparison How `actual` must compare to `target`: `<`, `>`, or `±` for at most `tolerance` × `target` away.
 	Comparison  string `json:"comparison"`
 	Description string `json:"description"`
 	Detail      string `json:"detail,omitempty,omitzero"`
 
 	// ErrorBudgetRemaining How much of its error budget the window left: 1 - (bad events / all events) / budget. Bad are requests and
-	// queries that took the threshold or longer (budget: 1 - quantile), answers of 5xx (budget: max) and requests that
-	// failed (budget: 1 - min). Below 0 the objective is missed. Left out for objectives that have no events (pool,
+	// queries that took the threshold or longer (budget: 1 - quantile), 5xx responses (budget: max) and requests that
+	// failed (budget: 1 - min). Below 0 the objective is missed. Absent for objectives that have no events (pool,
 	// poll rate, cost), and where there was nothing to measure.
 	ErrorBudgetRemaining *float64 `json:"error_budget_remaining,omitempty"`
 
@@ -1347,7 +1851,7 @@ type ObjectiveResult struct {
 
 // OtherTraffic Requests that no other figure counts: of callers without a valid token (`unauthenticated`), and health checks (`probes`).
 type OtherTraffic struct {
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
@@ -1394,7 +1898,7 @@ type PendingDeploymentsMetrics struct {
 	// Agents How many agents there were in the window, on average.
 	Agents float64 `json:"agents"`
 
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
 	// Database Over all replicas.
@@ -1403,15 +1907,15 @@ type PendingDeploymentsMetrics struct {
 	// EmptyRatio The part of the polls that found nothing.
 	EmptyRatio float64 `json:"empty_ratio"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -1433,6 +1937,14 @@ type PendingDeploymentsMetrics struct {
 
 	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
 	Window Window `json:"window"`
+}
+
+// PollCounts Polls for pending deployments, by what they found. Left out with `group_by`.
+type PollCounts struct {
+	Delivered   int64 `json:"delivered"`
+	Empty       int64 `json:"empty"`
+	Failed      int64 `json:"failed"`
+	NotModified int64 `json:"not_modified"`
 }
 
 // PollInterval How often the agent is to poll, in seconds.
@@ -1528,7 +2040,7 @@ type ProcessStreamRequest struct {
 	// SessionID The conversation it belongs to.
 	SessionID string `json:"session_id,omitempty,omitzero"`
 
-	// Type What kind of answer is wanted; it picks the agent.
+	// Type What kind of agent to run.
 	Type string `json:"type"`
 
 	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
@@ -1545,7 +2057,7 @@ type QueryMetrics struct {
 	Count  int64 `json:"count"`
 	Errors int64 `json:"errors"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -1629,7 +2141,7 @@ type Report struct {
 
 // ReportList defines model for ReportList.
 type ReportList struct {
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
 	Reports    []ReportSummary `json:"reports"`
 }
@@ -1689,7 +2201,7 @@ type SignInRequest struct {
 
 // Spend defines model for Spend.
 type Spend struct {
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -1731,7 +2243,7 @@ type SpendOf struct {
 	// Key The day, such as 2026-01-15, the user, the agent or the model; empty where no model was named.
 	Key string `json:"key"`
 
-	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
 	Cost *USD `json:"cost,omitempty"`
 
 	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
@@ -1803,9 +2315,12 @@ type StatusReport struct {
 // StatusReportStatus defines model for StatusReport.Status.
 type StatusReportStatus string
 
+// Step defines model for Step.
+type Step string
+
 // SuccessRateObjective The share of requests to AI agents that succeed is above the least.
 type SuccessRateObjective struct {
-	// Agent All agents together when left out.
+	// Agent All agents together if omitted.
 	Agent string `json:"agent,omitempty,omitzero"`
 
 	// Min Example: 0.95
@@ -1822,20 +2337,20 @@ type TokenCounts struct {
 	Used       int64 `json:"used"`
 }
 
-// Traffic Requests of callers with a valid token, health checks left out.
+// Traffic Requests of callers with a valid token, without health checks.
 type Traffic struct {
-	// ClientErrorRate 4xx over all answers.
+	// ClientErrorRate 4xx responses as a share of all.
 	ClientErrorRate float64 `json:"client_error_rate"`
 
-	// ErrorRate 5xx over all answers.
+	// ErrorRate 5xx responses as a share of all.
 	ErrorRate float64 `json:"error_rate"`
 
-	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
 	//
 	// Example: {"404":3,"503":1}
 	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
 
-	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
 	//
 	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
 	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
@@ -1843,6 +2358,95 @@ type Traffic struct {
 
 	// RPS Per second.
 	RPS float64 `json:"rps"`
+}
+
+// TrafficPoint defines model for TrafficPoint.
+type TrafficPoint struct {
+	// Time When the point's time begins.
+	Time time.Time `json:"time"`
+
+	// ClientErrorRate 4xx responses as a share of all.
+	ClientErrorRate float64 `json:"client_error_rate"`
+
+	// CoveredSeconds For how much of it there are figures.
+	CoveredSeconds float64 `json:"covered_seconds"`
+
+	// ErrorRate 5xx responses as a share of all.
+	ErrorRate float64 `json:"error_rate"`
+
+	// ErrorsByStatus Responses with 4xx and 5xx, by status.
+	//
+	// Example: {"404":3,"503":1}
+	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
+
+	// LatencyMs Milliseconds until a response was ready. Percentiles are within 1 %. Absent if there was no response.
+	//
+	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
+	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
+
+	// Polls Polls for pending deployments, by what they found. Left out with `group_by`.
+	Polls    *PollCounts `json:"polls,omitempty"`
+	Requests int64       `json:"requests"`
+
+	// RPS Per second.
+	RPS float64 `json:"rps"`
+}
+
+// TrafficSeries defines model for TrafficSeries.
+type TrafficSeries struct {
+	// Key Empty without `group_by`. By endpoint, method and route, such as `GET /api/agents`; by status, such as `404`; `other` for the rest.
+	Key    string         `json:"key"`
+	Points []TrafficPoint `json:"points"`
+}
+
+// User defines model for User.
+type User struct {
+	// Cost The cost in the display currency, exact to the billionth. Absent if none is configured or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
+
+	// FirstSeenAt The beginning of the quarter of an hour, hour or day of the first execution, also before the window.
+	FirstSeenAt time.Time `json:"first_seen_at"`
+
+	// LastSeenAt The beginning of the quarter of an hour, hour or day of the last execution.
+	LastSeenAt time.Time `json:"last_seen_at"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
+
+	// Requests Requests; by model, calls of it.
+	Requests int64 `json:"requests"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID UserID `json:"user_id"`
 }
 
 // UserActivityList defines model for UserActivityList.
@@ -1856,7 +2460,7 @@ type UserActivityList struct {
 	UserID   UserID      `json:"user_id"`
 	Activity []Execution `json:"activity"`
 
-	// NextCursor Where the next page begins. Left out on the last page.
+	// NextCursor Where the next page begins. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -1864,6 +2468,24 @@ type UserActivityList struct {
 //
 // Example: 18717267-0855-433c-b160-04c3443daa80
 type UserID = string
+
+// UserList defines model for UserList.
+type UserList struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// ActiveUsers How many users there are in the window.
+	ActiveUsers int64 `json:"active_users"`
+
+	// NextCursor Where the next page begins. Absent on the last page.
+	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
+	TimeZone   string          `json:"time_zone"`
+	Users      []User          `json:"users"`
+	Window     ExecutionWindow `json:"window"`
+}
+
+// UserSort defines model for UserSort.
+type UserSort string
 
 // Verdict Fail when an objective is missed, NoData when there was nothing to judge.
 type Verdict string
@@ -1887,6 +2509,29 @@ type DeploymentID = ID
 // ExecutionName defines model for executionName.
 type ExecutionName = string
 
+// FilterAgent defines model for filterAgent.
+type FilterAgent = string
+
+// FilterExecution defines model for filterExecution.
+type FilterExecution = string
+
+// FilterModel defines model for filterModel.
+type FilterModel = string
+
+// FilterSession defines model for filterSession.
+type FilterSession = string
+
+// FilterTrace defines model for filterTrace.
+type FilterTrace = string
+
+// FilterUser A user, in the caller's own terms. Without control characters, at most 256 bytes.
+//
+// Example: 18717267-0855-433c-b160-04c3443daa80
+type FilterUser = UserID
+
+// From defines model for from.
+type From = time.Time
+
 // GroupID An identifier that the server minted (UUID version 7).
 //
 // Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
@@ -1897,6 +2542,15 @@ type Hours = int32
 
 // Limit defines model for limit.
 type Limit = int32
+
+// Series defines model for series.
+type Series = int32
+
+// SeriesHours defines model for seriesHours.
+type SeriesHours = int32
+
+// To defines model for to.
+type To = time.Time
 
 // BadRequest An error (RFC 9457).
 //
@@ -1954,13 +2608,22 @@ type Unavailable = Problem
 // Example: {"code":"invalid_field","detail":"lease_seconds must be between 5 and 86400","field":"lease_seconds","status":400,"title":"Bad Request","type":"about:blank"}
 type UnsupportedMediaType = Problem
 
+// GetAdoptionParams defines parameters for GetAdoption.
+type GetAdoptionParams struct {
+	// Weeks How many weeks.
+	Weeks *int32 `form:"weeks,omitempty" json:"weeks,omitempty"`
+}
+
 // GetCostsParams defines parameters for GetCosts.
 type GetCostsParams struct {
 	// Days How many days.
 	Days *int32 `form:"days,omitempty" json:"days,omitempty"`
 
-	// GroupBy What to tell the costs by.
+	// GroupBy What to group costs by.
 	GroupBy *CostGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
+
+	// UserID Only this user's costs, by day or model; by model, `requests` are the user's requests.
+	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
 
 	// TimeZone The IANA name of the zone at whose midnight days begin.
 	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
@@ -1978,16 +2641,124 @@ type ListExecutionErrorsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListExecutionsParams defines parameters for ListExecutions.
+type ListExecutionsParams struct {
+	// Agent The agent's name.
+	Agent *FilterAgent `form:"agent,omitempty" json:"agent,omitempty"`
+
+	// Model The model's name.
+	Model *FilterModel `form:"model,omitempty" json:"model,omitempty"`
+
+	// UserID The user.
+	UserID *FilterUser `form:"user_id,omitempty" json:"user_id,omitempty"`
+
+	// SessionID The session.
+	SessionID *FilterSession `form:"session_id,omitempty" json:"session_id,omitempty"`
+
+	// TraceID The trace.
+	TraceID *FilterTrace `form:"trace_id,omitempty" json:"trace_id,omitempty"`
+
+	// ExecutionID The execution's id.
+	ExecutionID *FilterExecution `form:"execution_id,omitempty" json:"execution_id,omitempty"`
+
+	// Status How it ended. `failed` is both `failure` and `timeout`.
+	Status *ExecutionStatusFilter `form:"status,omitempty" json:"status,omitempty"`
+
+	// Kind What it was.
+	Kind *ExecutionKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Error A text that the error message contains, in any case.
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+
+	// MinDurationMs The shortest duration.
+	MinDurationMs *float64 `form:"min_duration_ms,omitempty" json:"min_duration_ms,omitempty"`
+
+	// MaxDurationMs The longest duration.
+	MaxDurationMs *float64 `form:"max_duration_ms,omitempty" json:"max_duration_ms,omitempty"`
+
+	// MinCostUSD The lowest cost. An execution without a cost does not match.
+	MinCostUSD *float64 `form:"min_cost_usd,omitempty" json:"min_cost_usd,omitempty"`
+
+	// MaxCostUSD The highest cost. An execution without a cost does not match.
+	MaxCostUSD *float64 `form:"max_cost_usd,omitempty" json:"max_cost_usd,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many entries at most. Of an export, up to 1,000,000, and 10,000 by default.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Format The form of the answer. Without it, `Accept` decides.
+	Format *ExecutionListFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// GetExecutionParams defines parameters for GetExecution.
+type GetExecutionParams struct {
+	// UserID Whose execution it is, if several have the id.
+	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
+
+	// CreatedAt When it began, if several have the id.
+	CreatedAt *time.Time `form:"created_at,omitempty" json:"created_at,omitempty"`
+}
+
 // GetExecutionMetricsParams defines parameters for GetExecutionMetrics.
 type GetExecutionMetricsParams struct {
 	// Hours How far back the window reaches.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
 }
 
+// GetExecutionMetricsSeriesParams defines parameters for GetExecutionMetricsSeries.
+type GetExecutionMetricsSeriesParams struct {
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
+	Hours *SeriesHours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step The time between two points. By default the shortest that gives at most 200 points. More than 500 points are rejected.
+	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// GroupBy What to tell the series by. Without it there is one series.
+	GroupBy *ExecutionSeriesGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
+
+	// Limit How many series at most, those with the most requests. All others are summed up in one with the key `other`.
+	Limit *Series `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// ActiveUsers Whether to count the users of each point. This takes a step of at least 15 minutes, and no `group_by`.
+	ActiveUsers *bool `form:"active_users,omitempty" json:"active_users,omitempty"`
+}
+
 // ListUserActivityParams defines parameters for ListUserActivity.
 type ListUserActivityParams struct {
 	// Limit How many entries at most. A page of large ones ends earlier, at about 8 MiB.
 	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Days How many days.
+	Days *int32 `form:"days,omitempty" json:"days,omitempty"`
+
+	// TimeZone The IANA name of the zone at whose midnight days begin.
+	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
+
+	// Sort The order; the highest cost, number of requests or number of tokens first, or by id.
+	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The last page's `next_cursor`.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -2016,7 +2787,7 @@ type ListDeploymentsParams struct {
 	// GroupID Only what this create made.
 	GroupID *ID `form:"group_id,omitempty" json:"group_id,omitempty"`
 
-	// Status Only deployments in this status.
+	// Status Only deployments in this status. `success`, `failure`, `timeout` and `canceled` are accepted for the same outcomes.
 	Status *DeploymentStatus `form:"status,omitempty" json:"status,omitempty"`
 
 	// Limit How many entries at most.
@@ -2028,28 +2799,28 @@ type ListDeploymentsParams struct {
 
 // CreateDeploymentsParams defines parameters for CreateDeployments.
 type CreateDeploymentsParams struct {
-	// IdempotencyKey A string of the caller's own, unique to this request. Kept for a day.
+	// IdempotencyKey A string chosen by the caller, unique to this request. Kept for a day.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
 // PollPendingDeploymentsParams defines parameters for PollPendingDeployments.
 type PollPendingDeploymentsParams struct {
-	// Wait Hold the answer for up to this long (a duration such as `30s`, at most `60s`) until it differs from
+	// Wait Hold the response for up to this long (a duration such as `30s`, at most `60s`) until it differs from
 	// `If-None-Match`, or without that header until it is not empty. A wait of 5 s or more ends 2 % to 10 % earlier, and
-	// none lasts longer than the service is set to hold polls (48 s by default), so that proxies do not give up first. Four
-	// polls of one agent are held at once; a newer one ends the oldest, which is answered with what is known.
+	// none lasts longer than the service is configured to hold polls (48 s by default), so that proxies do not time out
+	// first. Four polls of one agent may be held at once; a newer one ends the oldest, which returns what is known.
 	Wait *string `form:"wait,omitempty" json:"wait,omitempty"`
 
-	// IfNoneMatch The `ETag` of the last answer.
+	// IfNoneMatch The `ETag` of the last response.
 	IfNoneMatch *string `json:"If-None-Match,omitempty"`
 }
 
 // ReadDeploymentLogParams defines parameters for ReadDeploymentLog.
 type ReadDeploymentLogParams struct {
-	// Attempt Which attempt's log; the latest when left out.
+	// Attempt Which attempt's log; the latest if omitted.
 	Attempt *int32 `form:"attempt,omitempty" json:"attempt,omitempty"`
 
-	// Offset Where to begin, in bytes. Beyond the end the answer is empty.
+	// Offset Where to begin, in bytes. Beyond the end the response is empty.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
 
 	// Limit How many bytes at most.
@@ -2063,6 +2834,27 @@ type AppendDeploymentLogParams struct {
 
 	// Offset Where in the attempt's log the body begins, in bytes.
 	Offset int64 `form:"offset" json:"offset"`
+}
+
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Kind One kind of events.
+	Kind *EventKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// AgentID Events of one agent of the fleet, and of its deployments.
+	AgentID *AgentID `form:"agent_id,omitempty" json:"agent_id,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many entries at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // StreamChangesParams defines parameters for StreamChanges.
@@ -2081,6 +2873,27 @@ type GetMetricsParams struct {
 type GetPendingDeploymentsMetricsParams struct {
 	// Hours How far back the window reaches.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
+}
+
+// GetMetricsSeriesParams defines parameters for GetMetricsSeries.
+type GetMetricsSeriesParams struct {
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
+	Hours *SeriesHours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step The time between two points. By default the shortest that gives at most 200 points. More than 500 points are rejected.
+	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// GroupBy What to tell the series by. Without it there is one series, with the polls.
+	GroupBy *MetricsSeriesGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
+
+	// Limit How many series at most, those with the most requests. All others are summed up in one with the key `other`.
+	Limit *Series `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListReportsParams defines parameters for ListReports.

@@ -35,11 +35,11 @@ func (u USD) MarshalJSON() ([]byte, error) { return []byte(u.String()), nil }
 func (u *USD) UnmarshalJSON(b []byte) error {
 	whole, fraction, _ := strings.Cut(string(b), ".")
 	if len(fraction) > nanos {
-		return fmt.Errorf("%s is no whole number of nano-USD", b)
+		return fmt.Errorf("%s is not a whole number of nano-USD", b)
 	}
 	n, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", nanos-len(fraction)), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%s is no amount of USD", b)
+		return fmt.Errorf("%s is not an amount of USD", b)
 	}
 	*u = USD(n)
 	return nil

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -19,7 +20,7 @@ import (
 // can pass them on unchanged.
 func TestObjectivesMatchReportObjectives(t *testing.T) {
 	t.Parallel()
-	ours, theirs := shape(reflect.TypeFor[v1alpha1.Objective]()), shape(reflect.TypeFor[report.Objective]())
+	ours, theirs := shape(reflect.TypeFor[v1alpha1.Objective]()), shape(reflect.TypeFor[objective.Objective]())
 	if !slices.Equal(ours, theirs) {
 		t.Errorf("got the fields\n%s\nwant\n%s", strings.Join(ours, "\n"), strings.Join(theirs, "\n"))
 	}
@@ -27,7 +28,7 @@ func TestObjectivesMatchReportObjectives(t *testing.T) {
 		o := v1alpha1.Objective{Name: "a"}
 		fill(t, reflect.ValueOf(&o).Elem())
 		first := encoded(t, o)
-		var of report.Objective
+		var of objective.Objective
 		decode(t, first, &of)
 		var back v1alpha1.Objective
 		decode(t, encoded(t, of), &back)

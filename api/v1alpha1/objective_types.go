@@ -23,7 +23,7 @@ type Objective struct {
 	// +optional
 	Latency *LatencyObjective `json:"latency,omitempty"`
 
-	// errorRate holds the share of 5xx in all answers below a limit.
+	// errorRate keeps the share of 5xx in all responses below a limit.
 	// +optional
 	ErrorRate *ErrorRateObjective `json:"errorRate,omitempty"`
 
@@ -106,13 +106,13 @@ type LatencyObjective struct {
 	Threshold Threshold `json:"threshold,omitempty"`
 }
 
-// ErrorRateObjective holds the share of 5xx in all answers below a limit.
+// ErrorRateObjective keeps the share of 5xx in all responses below a limit.
 type ErrorRateObjective struct {
 	// max is the share that it must be below, such as "0.01".
 	// +required
 	Max Share `json:"max,omitempty"`
 
-	// route whose answers are meant. Left out: all of them.
+	// route to count. If omitted: all of them.
 	// +optional
 	Route Route `json:"route,omitempty"`
 }
@@ -140,7 +140,7 @@ type QueryTimeObjective struct {
 // be.
 type PollRateObjective struct {
 	// perAgent is the polls per second that an agent should make, such as "0.1".
-	// Where the server told the fleet to poll less often, that is the target.
+	// Where the server asks the fleet to poll less often, that is the target.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=14

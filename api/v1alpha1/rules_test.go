@@ -11,7 +11,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // rule is a constraint of the schema, with the message of its violation.
@@ -46,7 +46,7 @@ func wantEveryRuleBroken(t *testing.T, found []violation) {
 // schemaOf returns the generated schema of a MonitoringReport, without the fields of all objects.
 func schemaOf(t *testing.T) apiextensionsv1.JSONSchemaProps {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(kubetest.Root(), "config/crd/bases/monitoring.watchbill.dev_monitoringreports.yaml"))
+	text, err := os.ReadFile(filepath.Join(tree.Root(), "config/crd/bases/monitoring.watchbill.dev_monitoringreports.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet/agent"
 	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // agentOptions are the flags of `watchbill agent`.
@@ -83,7 +84,7 @@ func (o *agentOptions) agent(std stdio) (_ *agent.Agent, end func() error, err e
 	wrong.add(err == nil && token == "", "no token", "set WATCHBILL_TOKEN or --token-file")
 	wrong.add(o.exec == "", "--exec", "is required")
 	wrong.add(o.concurrency < 1, "--concurrency", "must be at least 1")
-	wrong.add(o.wait < 0 || o.wait > agent.MaxWait, "--wait", "must be from 0 to %s", agent.MaxWait)
+	wrong.add(o.wait < 0 || o.wait > agent.MaxWait, "--wait", "must be from 0 to %s", text.Duration(agent.MaxWait))
 	wrong.add(o.drain < 0, "--drain", "must not be negative")
 	wrong.add(o.grace < 0, "--grace", "must not be negative")
 	transport := o.connection.transport(&wrong)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,7 +36,7 @@ type connection struct {
 
 func (c *connection) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.server, "server", "http://localhost:8080", "`URL` of the Watchbill API")
-	flags.StringVar(&c.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust besides the system's")
+	flags.StringVar(&c.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust in addition to the system's")
 }
 
 // transport checks the flags of the connection. It returns nil if they are wrong.
@@ -170,6 +171,7 @@ type exchange struct {
 	token, tokenSource string
 	tokenKind          string // such as "admin token"
 	timeout            time.Duration
+	maxBody            int64 // bytes of a response; 0 for maxAnswer
 }
 
 // Do returns error responses as errors. Reading more than maxAnswer bytes of a body fails.
@@ -178,7 +180,7 @@ func (e *exchange) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, e.failed(req.Context(), err)
 	}
-	resp.Body = &body{ReadCloser: resp.Body, left: maxAnswer, failed: func(err error) error { return e.failed(req.Context(), err) }}
+	resp.Body = &body{ReadCloser: resp.Body, left: cmp.Or(e.maxBody, maxAnswer), failed: func(err error) error { return e.failed(req.Context(), err) }}
 	if resp.StatusCode < http.StatusMultipleChoices {
 		return resp, nil
 	}

@@ -55,11 +55,11 @@ func TestRefusals(t *testing.T) {
 			w.Header().Set("Retry-After", "7")
 			problem(429, `{"code":"too_many","detail":"slow down"}`)(w, r)
 		}, "429 too_many: slow down; try again in 7s"},
-		{"escape sequences", problem(400, `{"code":"x","detail":"a\u001b[2J\nb\u009b1m"}`), "400 x: a\ufffd[2J\ufffdb\ufffd1m"},
-		{"a proxy", html, "$SERVER answered 502 Bad Gateway, but it is not a Watchbill server; check --server"},
+		{"escape sequences", problem(400, `{"code":"x","detail":"a\u001b[2J\nb\u009b1m"}`), "400 x: a\ufffd[2J b\ufffd1m"},
+		{"a proxy", html, "$SERVER responded with 502 Bad Gateway, but it is not a Watchbill server; check --server"},
 		{"http to https", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
-		}, "$SERVER answered 400 Bad Request, but it is not a Watchbill server: Client sent an HTTP request to an HTTPS server; check --server"},
+		}, "$SERVER responded with 400 Bad Request, but it is not a Watchbill server: Client sent an HTTP request to an HTTPS server; check --server"},
 		{"a redirection", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://new.example/", http.StatusMovedPermanently)
 		}, "$SERVER redirects to https://new.example/ (301 Moved Permanently); give that as --server"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -55,11 +56,11 @@ func (u *unreachable) Error() string {
 	case errors.Is(u.err, http.ErrSchemeMismatch):
 		why = "the server speaks http, not https; check --server"
 	case errors.As(u.err, &network) && network.Timeout():
-		why = fmt.Sprintf("no response within %s; --timeout changes that", writeDuration(u.timeout))
+		why = fmt.Sprintf("no response within %s; --timeout changes that", text.Duration(u.timeout))
 	case errors.Is(u.err, io.EOF), errors.Is(u.err, io.ErrUnexpectedEOF):
 		why = "the connection was closed before the end of the response"
 	}
-	return fmt.Sprintf("cannot reach %s: %s", u.server, oneLine(why))
+	return fmt.Sprintf("cannot reach %s: %s", u.server, text.OneLine(why))
 }
 
 func (u *unreachable) temporary() bool {
@@ -83,7 +84,7 @@ func (e *exchange) refused(resp *http.Response) error {
 		return err
 	}
 	if resp.StatusCode < http.StatusBadRequest {
-		return fmt.Errorf("%s redirects to %[3]s (%[2]s); give that as --server", e.server, resp.Status, oneLine(resp.Header.Get("Location")))
+		return fmt.Errorf("%s redirects to %[3]s (%[2]s); give that as --server", e.server, resp.Status, text.OneLine(resp.Header.Get("Location")))
 	}
 	r := &refusal{server: e.server, tokenKind: e.tokenKind, tokenSource: e.tokenSource}
 	errors.As(openapi.ProblemOf(resp, content), &r.problem)
@@ -100,9 +101,9 @@ func (e *exchange) refused(resp *http.Response) error {
 func (r *refusal) Error() string {
 	p := r.problem
 	if p.Code == openapi.CodeUnknown {
-		s := fmt.Sprintf("%s answered %d %s, but it is not a Watchbill server", r.server, p.Status, p.Title)
+		s := fmt.Sprintf("%s responded with %d %s, but it is not a Watchbill server", r.server, p.Status, p.Title)
 		if r.text != "" {
-			s += ": " + strings.TrimSuffix(oneLine(r.text), ".")
+			s += ": " + strings.TrimSuffix(text.OneLine(r.text), ".")
 		}
 		return s + "; check --server"
 	}
@@ -112,11 +113,11 @@ func (r *refusal) Error() string {
 	}
 	lines := make([]string, len(faults))
 	for i, fault := range faults {
-		lines[i] = fmt.Sprintf("%d %s: ", p.Status, oneLine(p.Code))
+		lines[i] = fmt.Sprintf("%d %s: ", p.Status, text.OneLine(p.Code))
 		if fault.Field != "" {
-			lines[i] += oneLine(fault.Field) + ": "
+			lines[i] += text.OneLine(fault.Field) + ": "
 		}
-		lines[i] += oneLine(fault.Detail)
+		lines[i] += text.OneLine(fault.Detail)
 	}
 	s := strings.Join(lines, "\n")
 	switch {
@@ -126,7 +127,7 @@ func (r *refusal) Error() string {
 		}
 		s = fmt.Sprintf("%s rejected; check %s (%s)", r.tokenKind, r.tokenSource, s)
 	case r.retryAfter > 0:
-		s += fmt.Sprintf("; try again in %s", writeDuration(r.retryAfter))
+		s += fmt.Sprintf("; try again in %s", text.Duration(r.retryAfter))
 	}
 	return s
 }

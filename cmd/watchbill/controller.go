@@ -86,7 +86,7 @@ func (o *controllerOptions) bind(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&o.reportRequests, "report-requests", map[string]string{"cpu": "20m", "memory": "64Mi"}, "resource `requests` of each Pod that makes a report")
 	flags.StringToStringVar(&o.reportLimits, "report-limits", map[string]string{"memory": "256Mi"}, "resource `limits` of each Pod that makes a report")
 	flags.StringVar(&o.connection.server, "server", "", "`URL` of the API, as Pods reach it, such as http://watchbill.watchbill-system:8080")
-	flags.StringVar(&o.connection.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust besides the system's")
+	flags.StringVar(&o.connection.caFile, "ca-file", "", "PEM `file` of certificate authorities to trust in addition to the system's")
 	flags.StringVar(&o.tokenFile, "token-file", "", "`file` with the controller's ServiceAccount token for the API, used to ask about runs whose Pod is gone (default: do not ask)")
 	flags.StringSliceVar(&o.allowedOutputs, "allowed-outputs", nil, "comma-separated `patterns` of allowed destinations of reports: hosts (hooks.slack.com, *.example.com), networks (10.96.0.0/12) and buckets (s3://reports) (default: any)")
 	flags.StringToStringVar(&o.selector, "metrics-selector", nil, "`labels` that select the API's series in Prometheus, such as job=watchbill,namespace=fleet")

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 )
@@ -189,7 +190,7 @@ func TestKeptReports(t *testing.T) {
 			answer = report.Document{
 				ID: "this", Name: "daily", Verdict: report.Pass, GeneratedAt: slot.Add(time.Minute),
 				Window:     report.Coverage{Window: report.Window{From: slot.Add(-24 * time.Hour), To: slot}},
-				Objectives: []report.Result{{Name: "errors", Met: new(true)}},
+				Objectives: []objective.Result{{Name: "errors", Met: new(true)}},
 			}
 		default:
 			w.Header().Set("Content-Type", "application/problem+json")
@@ -236,6 +237,6 @@ func TestKeptReports(t *testing.T) {
 	}
 	api.Close()
 	if _, _, err := reports.Find(t.Context(), "fleet", "daily", slot); err == nil {
-		t.Error("an API that is away gives no error")
+		t.Error("an API that is down gives no error")
 	}
 }

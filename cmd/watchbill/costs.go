@@ -20,6 +20,7 @@ func costsCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 		style    style
 		days     int32
 		by, zone string
+		user     string
 		limit    int32
 	}
 	cmd := &cobra.Command{
@@ -36,13 +37,18 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 			var wrong faults
 			o.style.check(&wrong)
 			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", text.FitRunes(o.by, 40))
+			wrong.add(o.user != "" && o.by != "day" && o.by != "model", "--by", "must be day or model together with --user")
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
 				return err
 			}
 			defer api.close()
 			by := openapi.CostGroupBy(o.by)
-			answer, err := read(api.GetCosts(cmd.Context(), &openapi.GetCostsParams{Days: &o.days, GroupBy: &by, TimeZone: &o.zone, Limit: &o.limit}))
+			params := openapi.GetCostsParams{Days: &o.days, GroupBy: &by, TimeZone: &o.zone, Limit: &o.limit}
+			if o.user != "" {
+				params.UserID = &o.user
+			}
+			answer, err := read(api.GetCosts(cmd.Context(), &params))
 			costs, err := decoded[openapi.CostsAnswer](answer, err)
 			if err != nil {
 				return err
@@ -58,6 +64,7 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 	o.style.bind(cmd.Flags())
 	cmd.Flags().Int32Var(&o.days, "days", 30, "`number` of days to cover, including today")
 	cmd.Flags().StringVar(&o.by, "by", "day", "`dimension` to group costs by: day, user, agent or model")
+	cmd.Flags().StringVar(&o.user, "user", "", "`id` of the user whose costs to show")
 	cmd.Flags().StringVar(&o.zone, "time-zone", "UTC", "IANA time `zone` in which days begin and end, such as Europe/Berlin")
 	cmd.Flags().Int32Var(&o.limit, "limit", 50, "max `number` of users, agents or models to list; the rest is summed up as (others)")
 	return cmd
@@ -91,11 +98,11 @@ func (c console) costs(all openapi.Costs) string {
 	}
 	rows = append(rows, spendCells(cell{"total", ansiBold}, all.Total))
 	head, rows = withoutEmpty(head, rows)
-	text := c.table(head, rows)
+	table := c.table(head, rows)
 	if all.Total.RateDate != "" {
-		text += fmt.Sprintf("\nIn %s, a day is converted by its own rate and all else by that of %s.\n", oneLine(code), oneLine(all.Total.RateDate))
+		table += fmt.Sprintf("\nIn %s, each day is converted at its own rate, and everything else at the rate of %s.\n", text.OneLine(code), text.OneLine(all.Total.RateDate))
 	}
-	return text
+	return table
 }
 
 func spendCells(key cell, s openapi.Spend) []cell {

@@ -36,7 +36,7 @@ free        1      0                                0 USD
 (others)    3      300     300                      unknown
 total       9      1000    300       2              at least about 12.5 USD  10.75 EUR  4.25 USD  -0.75 USD
 
-In EUR, a day is converted by its own rate and all else by that of 2026-11-30.
+In EUR, each day is converted at its own rate, and everything else at the rate of 2026-11-30.
 `
 	if diff := cmp.Diff(want, console{}.costs(costs.Costs)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -139,7 +139,7 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	}
 	created, err := decoded[openapi.CreatedDeployments](read(api.CreateDeployments(ctx, &params, request)))
 	if lost := (*unreachable)(nil); errors.As(err, &lost) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w\nthe deployments may have been created; repeat the command only if it had an --idempotency-key, else look with 'watchbill deployments list'", err)
+		return fmt.Errorf("%w\nthe deployments may have been created; repeat the command only if it had an --idempotency-key, otherwise check 'watchbill deployments list'", err)
 	}
 	if err != nil {
 		return err
@@ -154,13 +154,13 @@ func (o *deployOptions) deploy(ctx context.Context, c console, api *client, requ
 	}
 	group, err := waitForGroup(ctx, c, api, created.GroupID)
 	if errors.Is(err, errInterrupted) {
-		c.note("stopped waiting; 'watchbill deployments cancel --group %s' cancels what is unfinished", oneLine(created.GroupID))
+		c.note("stopped waiting; 'watchbill deployments cancel --group %s' cancels what is unfinished", text.OneLine(created.GroupID))
 	}
 	if err != nil {
 		return err
 	}
 	if n := group.Counts; n.Succeeded != group.Total {
-		return fmt.Errorf("%d of %d did not succeed; see 'watchbill deployments list --group %s'", group.Total-n.Succeeded, group.Total, oneLine(created.GroupID))
+		return fmt.Errorf("%d of %d did not succeed; see 'watchbill deployments list --group %s'", group.Total-n.Succeeded, group.Total, text.OneLine(created.GroupID))
 	}
 	return nil
 }

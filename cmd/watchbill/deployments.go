@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -52,8 +53,9 @@ func listDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 				wrong.ids("--group", o.group)
 			}
 			if o.status != "" {
-				params.Status = new(openapi.DeploymentStatus(o.status))
-				wrong.add(!params.Status.Valid(), "--status",
+				status, ok := fleet.ParseStatus(o.status)
+				params.Status = new(openapi.DeploymentStatus(status))
+				wrong.add(!ok, "--status",
 					"must be pending, running, succeeded, failed, timed_out or cancelled, not %q", text.FitRunes(o.status, 40))
 			}
 			api := o.access.client(&wrong)
@@ -215,7 +217,7 @@ func cancelDeploymentsCommand(std stdio, env func(string) (string, bool)) *cobra
 		Use:   "cancel ID…",
 		Short: "Cancel deployments, or all unfinished ones of a group",
 		Long: `Cancel deployments that are pending or running, or with --group every unfinished one of a group. An agent that runs a
-cancelled deployment is told when it next renews its lease.`,
+cancelled deployment learns of it when it next renews its lease.`,
 		Example: `  watchbill deployments cancel 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
   watchbill deployments cancel --group 0197a1b2-7c3d-7e4f-8a5b-000000000001`,
 		Args: cobra.ArbitraryArgs,

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // TestPythonAgent runs examples/agent.py against a real server: it claims, renews its lease, reports outcomes and
@@ -33,7 +33,7 @@ func TestPythonAgent(t *testing.T) {
 	}
 
 	const command = `read -r deployment; case "$deployment" in *'"fail"'*) echo no; exit 1;; *'"hang"'*) exec sleep 600;; *'"slow"'*) sleep 6;; esac; echo done`
-	agent := exec.CommandContext(t.Context(), python, filepath.Join(kubetest.Root(), "examples", "agent.py"), sh.env["WATCHBILL_SERVER"], "py-1", command)
+	agent := exec.CommandContext(t.Context(), python, filepath.Join(tree.Root(), "examples", "agent.py"), sh.env["WATCHBILL_SERVER"], "py-1", command)
 	agent.Env = append(os.Environ(), "WATCHBILL_TOKEN="+enrolled.Token, "no_proxy=127.0.0.1")
 	var stderr bytes.Buffer
 	agent.Stderr, agent.WaitDelay = &stderr, 5*time.Second

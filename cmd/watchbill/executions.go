@@ -17,7 +17,8 @@ func executionsCommand(std stdio, env func(string) (string, bool)) *cobra.Comman
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(executionErrorsCommand(std, env), executionActivityCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
+	cmd.AddCommand(executionListCommand(std, env), executionShowCommand(std, env), executionExportCommand(std, env),
+		executionErrorsCommand(std, env), executionActivityCommand(std, env), executionNamesCommand(std, env), recountCommand(std, env))
 	return cmd
 }
 
@@ -27,9 +28,12 @@ func executionErrorsCommand(std stdio, env func(string) (string, bool)) *cobra.C
 		listing listing
 	}
 	cmd := &cobra.Command{
-		Use:     "errors",
-		Short:   "List executions that failed or timed out, newest first",
-		Long:    "List executions that failed or timed out, newest first. With -o json they include input and output.",
+		Use:   "errors",
+		Short: "List executions that failed or timed out, newest first",
+		Long: `List executions that failed or timed out, newest first.
+
+An agent that failed with the error of an execution below it is not listed separately: RUN is its execution's id, in the
+line of the execution that caused the error. With -o json every execution is listed, with input and output.`,
 		Example: "  watchbill executions errors --limit 20",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -68,15 +72,19 @@ func listExecutionErrors(ctx context.Context, c console, api *client, how listin
 		c.note("no execution has failed")
 		return nil
 	}
-	rows := make([][]cell, len(failed))
-	for i, e := range failed {
-		rows[i] = []cell{
+	var rows [][]cell
+	for _, e := range causesOf(failed) {
+		run := ""
+		if e.run != nil {
+			run = e.run.ExecutionID
+		}
+		rows = append(rows, []cell{
 			plain(age(e.CreatedAt, now)), brief(e.AgentName), brief(deref(e.ModelUsed)), brief(e.UserID),
 			{string(e.Status), ansiRed},
-			plain(e.ExecutionID), brief(deref(e.ErrorMessage)),
-		}
+			plain(e.ExecutionID), plain(run), brief(deref(e.ErrorMessage)),
+		})
 	}
-	return c.print(c.table([]string{"AGE", "AGENT", "MODEL", "USER", "STATUS", "EXECUTION", "ERROR"}, rows))
+	return c.print(c.table([]string{"AGE", "AGENT", "MODEL", "USER", "STATUS", "EXECUTION", "RUN", "ERROR"}, rows))
 }
 
 func deref(s *string) string {

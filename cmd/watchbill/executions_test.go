@@ -128,7 +128,7 @@ func TestExecutionNames(t *testing.T) {
 
 	sh.run(t.Context(), "executions", "names", "--drop", "agent=a/b %2F", "--drop", "agent=nobody", "--drop", "model=gpt, mini=2").
 		check(t, exitFailed, "agent=a/b %2F dropped\nmodel=gpt, mini=2 dropped\n",
-			"watchbill: agent=nobody: 404 name_not_found: figures do not tell such a name apart\n")
+			"watchbill: agent=nobody: 404 name_not_found: the name has no separate totals\n")
 	if got, want := names(), []string{"agent=planner"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

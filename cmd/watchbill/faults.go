@@ -55,7 +55,7 @@ func (f *faults) keepField(err error) {
 
 // seconds checks a duration that is sent in whole seconds.
 func (f *faults) seconds(what string, d, minimum, limit time.Duration) {
-	f.add(d < minimum || d > limit || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", writeDuration(minimum), writeDuration(limit), writeDuration(d))
+	f.add(d < minimum || d > limit || d%time.Second != 0, what, "must be whole seconds from %s to %s, not %s", text.Duration(minimum), text.Duration(limit), text.Duration(d))
 }
 
 // err returns the faults as a usage error, or nil if there are none.

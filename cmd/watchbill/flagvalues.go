@@ -45,7 +45,7 @@ func (d durationFlag) String() string {
 	if err != nil {
 		return d.Value.String()
 	}
-	return writeDuration(parsed)
+	return text.Duration(parsed)
 }
 
 func (d durationFlag) Set(text string) error {
@@ -75,24 +75,6 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q does not follow days", text.FitRunes(rest, 40))
 	}
 	return d + remainder, nil
-}
-
-// writeDuration formats a duration without zero units: 30d, 1h30m, 500ms.
-func writeDuration(d time.Duration) string {
-	if d == 0 {
-		return "0"
-	}
-	if d >= 2*day && d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // valueKinds describes a flag's values by the type of the flag.

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"sigs.k8s.io/yaml"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // eachCommand calls do with every command.
@@ -96,8 +98,8 @@ func TestDurations(t *testing.T) {
 		{"24h", "24h"},
 	} {
 		d, err := parseDuration(test.in)
-		if err != nil || writeDuration(d) != test.out {
-			t.Errorf("%s: want %s, got %s, %v", test.in, test.out, writeDuration(d), err)
+		if err != nil || text.Duration(d) != test.out {
+			t.Errorf("%s: want %s, got %s, %v", test.in, test.out, text.Duration(d), err)
 		}
 		if again, err := parseDuration(test.out); err != nil || again != d {
 			t.Errorf("%s is read as %s, %v", test.out, again, err)
@@ -108,8 +110,8 @@ func TestDurations(t *testing.T) {
 			t.Errorf("%q is read as %s", bad, d)
 		}
 	}
-	if writeDuration(48*time.Hour) != "2d" {
-		t.Error(writeDuration(48 * time.Hour))
+	if text.Duration(48*time.Hour) != "2d" {
+		t.Error(text.Duration(48 * time.Hour))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // logFolder holds the log files of a folder and the errors of reading them.
@@ -73,7 +74,7 @@ func (f *logFolder) complain(c console) {
 		c.note("no log files in %s", f.dir)
 	}
 	for _, err := range f.faults {
-		c.note("%s", oneLine(err.Error()))
+		c.note("%s", text.OneLine(err.Error()))
 	}
 }
 

@@ -20,8 +20,8 @@ func executionNamesCommand(std stdio, env func(string) (string, bool)) *cobra.Co
 	}
 	cmd := &cobra.Command{
 		Use:   "names",
-		Short: "List the agents and models that have totals of their own, or drop some",
-		Long: `List the names of agents and models that have totals of their own, and how many of each there may be. Executions under
+		Short: "List the agents and models with separate totals, or drop some",
+		Long: `List the names of agents and models with separate totals, and how many of each there may be. Executions under
 all other names are counted as "other".
 
 With --drop, drop names instead of listing them, to make room for others. Totals already counted under a dropped name stay.
@@ -68,7 +68,7 @@ func dropExecutionNames(ctx context.Context, c console, api *client, written []s
 		if _, err := read(drop(ctx, name)); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(c.text(), oneLine(one), "dropped")
+		_, err := fmt.Fprintln(c.text(), text.OneLine(one), "dropped")
 		return err
 	})
 }

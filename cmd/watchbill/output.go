@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
@@ -102,7 +101,7 @@ func (c console) table(head []string, rows [][]cell) string {
 	var widths []int
 	for _, row := range grid {
 		for i := range row {
-			row[i].text = oneLine(row[i].text)
+			row[i].text = text.OneLine(row[i].text)
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
@@ -132,17 +131,6 @@ func (c console) paint(text, colour string) string {
 		return text
 	}
 	return colour + text + ansiReset
-}
-
-// oneLine replaces characters that could control a terminal or hide text: control characters, including escape
-// sequences and line breaks, and changes of writing direction.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsGraphic(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.TrimSpace(s))
 }
 
 // age writes how long something is past. now is by the clock that t is of.

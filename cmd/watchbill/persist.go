@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/pause"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // How long and how often a waiting command retries while the server is unreachable.
@@ -29,7 +30,7 @@ func persist(ctx context.Context, say func(string), call func() error) error {
 		}
 		if failures == 0 {
 			since = time.Now()
-			say(fmt.Sprintf("%v\nretrying for %s …", err, writeDuration(patience)))
+			say(fmt.Sprintf("%v\nretrying for %s …", err, text.Duration(patience)))
 		}
 		wait := min(firstPause<<min(failures, 8), maxPause)
 		if r, ok := fault.(*refusal); ok {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchbill/watchbill/internal/execution/prices"
+	"github.com/watchbill/watchbill/internal/text"
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
@@ -52,7 +53,7 @@ func checkPrices(c console, path string) error {
 	for _, price := range list.Models() {
 		names += len(price.Match)
 	}
-	summary := fmt.Sprintf("%s is valid: version %s, %s for %s\n", oneLine(path), list.Version(),
+	summary := fmt.Sprintf("%s is valid: version %s, %s for %s\n", text.OneLine(path), list.Version(),
 		plural(len(list.Models()), "price", "prices"), plural(names, "model name", "model names"))
 	if err := c.print(summary); err != nil {
 		return err
@@ -83,7 +84,7 @@ func readPrices(c console, what, path string) (*prices.List, error) {
 		return list, err
 	}
 	for _, fault := range all {
-		c.tell(oneLine(fmt.Sprintf("%s:%d: %s: %s", path, fault.Line, fault.Field, fault.Detail)), "\n")
+		c.tell(text.OneLine(fmt.Sprintf("%s:%d: %s: %s", path, fault.Line, fault.Field, fault.Detail)), "\n")
 	}
 	return nil, &exitError{code: exitFailed}
 }

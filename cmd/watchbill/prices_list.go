@@ -155,7 +155,7 @@ func (l *priceList) find(list *prices.List, models []string, query prices.Query)
 	for _, model := range models {
 		query.Model = model
 		found, ok := list.Find(query)
-		name := text.FitRunes(oneLine(model), execution.MaxName)
+		name := text.FitRunes(text.OneLine(model), execution.MaxName)
 		switch {
 		case !ok:
 			missing = append(missing, fmt.Errorf("%s: has no price: no pattern matches it", name))

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +11,7 @@ import (
 )
 
 func recountCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
-	config := replica.Defaults()
-	var from, to string
+	past := pastExecutions{config: replica.Defaults()}
 	cmd := &cobra.Command{
 		Use:   "recount",
 		Short: "Recount executions counted as \"other\" under their own names",
@@ -25,33 +22,21 @@ interrupted, run it again: it continues with what is left.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var wrong faults
-			w := execution.Window{From: moment(&wrong, "--from", from), To: moment(&wrong, "--to", to)}
-			wrong.add(len(wrong) == 0 && !w.From.Before(w.To), "--from", "must be before --to")
-			wrong.add(config.DatabaseURL == "", "--database-url", "is required (or DATABASE_URL)")
-			fault := postgres.URLFault(config.DatabaseURL)
-			wrong.add(fault != "", "--database-url", "%s", fault)
+			w := past.window(&wrong)
 			if err := wrong.err(); err != nil {
 				return err
 			}
-			return recount(cmd.Context(), newConsole(std, env), config, w)
+			return recount(cmd.Context(), newConsole(std, env), past, w)
 		},
 	}
-	bindDatabase(cmd.Flags(), &config)
-	cmd.Flags().StringVar(&from, "from", "", "recount executions that began at or after this `time`, such as 2026-11-01T00:00:00Z")
-	cmd.Flags().StringVar(&to, "to", "", "recount executions that began before this `time`, such as 2026-12-01T00:00:00Z")
+	past.bind(cmd.Flags(), "recount")
 	return cmd
 }
 
-func recount(ctx context.Context, c console, config replica.Config, w execution.Window) error {
-	db, err := postgres.Open(ctx, postgres.Config{URL: config.DatabaseURL, MaxConns: 2, Pooler: config.DatabaseDirectURL != ""})
-	if err != nil {
+func recount(ctx context.Context, c console, past pastExecutions, w execution.Window) error {
+	return past.correct(ctx, func(store *postgres.Executions) error {
+		done, err := store.Recount(ctx, w)
+		c.note("%s checked, %d recounted under their own names", plural(done.Seen, "execution", "executions"), done.Changed)
 		return err
-	}
-	defer db.Close()
-	done, err := postgres.NewExecutions(db, config.Executions.Retention, time.Now).Recount(ctx, w)
-	c.note("%s checked, %d recounted under their own names", plural(done.Seen, "execution", "executions"), done.Changed)
-	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted; run the command again for the rest")
-	}
-	return err
+	})
 }

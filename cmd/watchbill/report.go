@@ -203,7 +203,7 @@ func missedObjectives(doc report.Document) []string {
 	var missed []string
 	for _, r := range doc.Objectives {
 		if r.Met != nil && !*r.Met {
-			missed = append(missed, oneLine(r.Name))
+			missed = append(missed, text.OneLine(r.Name))
 		}
 	}
 	return missed

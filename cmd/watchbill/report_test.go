@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -23,7 +24,7 @@ func aReport(t *testing.T, failed int64) report.Document {
 	now := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	request, err := report.ParseRequest(report.Input{
 		Name: "hourly", Sections: []string{"summary"}, CompareWith: report.CompareNone,
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: []objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}},
 	}, 1, now)
 	if err != nil {
 		t.Fatal(err)
@@ -159,14 +160,14 @@ func TestReportFile(t *testing.T) {
 func TestReportFileIsKeptWhenReportFails(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{
-		"POST /api/reports": problem(http.StatusServiceUnavailable, `{"code":"unavailable","detail":"the database is away"}`),
+		"POST /api/reports": problem(http.StatusServiceUnavailable, `{"code":"unavailable","detail":"the database is unavailable"}`),
 	})
 	dir := t.TempDir()
 	path := filepath.Join(dir, "daily.json")
 	if err := os.WriteFile(path, []byte("yesterday's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	api.run(t.Context(), "report", "--output", path).check(t, exitFailed, "", "watchbill: 503 unavailable: the database is away\n")
+	api.run(t.Context(), "report", "--output", path).check(t, exitFailed, "", "watchbill: 503 unavailable: the database is unavailable\n")
 	if content, _ := os.ReadFile(path); string(content) != "yesterday's" {
 		t.Errorf("want the old file, got %q", content)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/delivery"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // reportRun holds the flags of `watchbill report run` and its time limits. Its Pod has 15 minutes.
@@ -41,11 +42,11 @@ func reportRunCommand(std stdio, env func(string) (string, bool)) *cobra.Command
 		Use:    "run",
 		Short:  "Make a scheduled report and deliver it, as the Pods of MonitoringReports do",
 		Hidden: true,
-		Long: `Make the report of a MonitoringReport for the slot that its Job is for, deliver it, and leave what came of it as the
+		Long: `Make the report of a MonitoringReport for the slot that its Job is for, deliver it, and write the result to the
 container's termination message.
 
-Exit status: 0 there is a report, also if an objective is missed or an output failed: that is in the message, and another
-run would deliver again; 1 there is no report; 2 the spec or the command line is wrong.`,
+Exit status: 0 if there is a report, even if an objective is missed or a delivery failed (the message says so, and another
+run would deliver again); 1 if there is no report; 2 if the spec or the command line is wrong.`,
 		Example: `  watchbill report run --spec "$(cat spec.json)" --token-file token --termination-log /dev/stdout`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,7 +70,7 @@ func (o *reportRun) run(ctx context.Context, c console) error {
 	}
 	result.CompletedAt = time.Now()
 	if fault := os.WriteFile(o.terminationLog, result.Encode(), 0o644); fault != nil {
-		c.note("the result is not left for the controller: %v", fault)
+		c.note("cannot write the result for the controller: %v", fault)
 	}
 	return err
 }
@@ -101,7 +102,7 @@ func (o *reportRun) make(ctx context.Context, c console) (reportjob.Result, erro
 		return reportjob.Result{}, err
 	}
 	result := reportjob.FromDocument(doc)
-	c.note("report %s, of %s to %s: %s", oneLine(doc.ID), window.From.Format(time.RFC3339), window.To.Format(time.RFC3339), oneLine(result.Summary))
+	c.note("report %s, of %s to %s: %s", text.OneLine(doc.ID), window.From.Format(time.RFC3339), window.To.Format(time.RFC3339), text.OneLine(result.Summary))
 
 	ctx, cancel := context.WithTimeout(ctx, o.forDelivery)
 	defer cancel()
@@ -141,7 +142,7 @@ func (o *reportRun) create(ctx context.Context, c console, transport *http.Trans
 		case ctx.Err() != nil:
 			return report.Document{}, errors.New("stopped before there was a report")
 		case limited.Err() != nil:
-			return report.Document{}, fmt.Errorf("no report within %s: %w", o.forReport, last)
+			return report.Document{}, fmt.Errorf("no report within %s: %w", text.Duration(o.forReport), last)
 		case !passing(err, time.Since(began) < o.forAccess):
 			return report.Document{}, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/delivery"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
@@ -35,7 +36,7 @@ func newPod(t *testing.T, api *api, outputs ...reportjob.Output) *aPod {
 	p := &aPod{shell: api.shell, t: t, folder: t.TempDir(), spec: reportjob.Spec{
 		Namespace: "fleet", Name: "hourly", Schedule: "0 * * * *", TimeZone: "Etc/UTC", CompareWith: report.CompareNone, Keep: 7,
 		Sections:   []string{"summary"},
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: []objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}},
 		Outputs:    outputs,
 	}}
 	slot := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
@@ -127,7 +128,7 @@ func TestReportRun(t *testing.T) {
 		}},
 		reportjob.Output{Format: report.CSV, Webhook: &reportjob.Webhook{URLFile: filepath.Join(secrets, "url"), Secret: "hook/url", Style: reportjob.Generic}},
 	)
-	missing := "there is no Secret s3 with the key accessKeyID in the report's namespace"
+	missing := "the report's namespace has no Secret s3 with the key accessKeyID"
 	pod.run(t.Context()).check(t, 0, "", "watchbill: report "+doc.ID+", of 2026-01-15T09:00:00Z to 2026-01-15T10:00:00Z: Fail: 1 of 1 objective missed\n"+
 		"watchbill: pvc/reports:hourly: delivered\nwatchbill: s3://reports: not delivered: "+missing+"\nwatchbill: webhook secret hook/url: delivered\n")
 	want := []request{{"POST /api/reports", "Bearer the-first-token", "", `{"name":"hourly","from":"2026-01-15T09:00:00Z","to":"2026-01-15T10:00:00Z",` +
@@ -159,7 +160,7 @@ func TestReportRunRetries(t *testing.T) {
 		name    string
 		answers []http.HandlerFunc
 	}{
-		{"is away", []http.HandlerFunc{problem(503, `{"code":"unavailable","detail":"the database is away"}`), problem(502, ""), abort, made}},
+		{"is down", []http.HandlerFunc{problem(503, `{"code":"unavailable","detail":"the database is unavailable"}`), problem(502, ""), abort, made}},
 		{"is busy", []http.HandlerFunc{problem(429, `{"code":"busy","detail":"too many"}`), made}},
 		{"does not know the token yet", []http.HandlerFunc{unknown, problem(403, `{"code":"forbidden","detail":"not yet"}`), made}},
 		{"has a clock that is behind", []http.HandlerFunc{problem(400, `{"code":"invalid_field","field":"to","detail":"is in the future"}`), made}},
@@ -229,8 +230,8 @@ func TestReportRunWithoutReport(t *testing.T) {
 		{"forbidden", forbidden, func(o *reportRun) { o.forAccess = 0 }, 1, "403 forbidden: system:serviceaccount:fleet:watchbill-report may not create " +
 			"monitoringreports/run; check the token of the Pod's ServiceAccount"},
 		{
-			"away for long", problem(503, `{"code":"unavailable","detail":"the database is away"}`), func(o *reportRun) { o.forReport = 200 * time.Millisecond }, 0,
-			"no report within 200ms: 503 unavailable: the database is away",
+			"away for long", problem(503, `{"code":"unavailable","detail":"the database is unavailable"}`), func(o *reportRun) { o.forReport = 200 * time.Millisecond }, 0,
+			"no report within 200ms: 503 unavailable: the database is unavailable",
 		},
 		{
 			"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, func(o *reportRun) { o.forReport = 100 * time.Millisecond }, 1,
@@ -306,7 +307,7 @@ func TestReportRunOfBadSpec(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{"", []string{"WATCHBILL_TOKEN_FILE", ""}, []string{"--spec: there is no spec", "--token-file: is required"}},
+		{"", []string{"WATCHBILL_TOKEN_FILE", ""}, []string{"--spec: the spec is empty", "--token-file: is required"}},
 		{"{", nil, []string{"--spec: the spec cannot be read: unexpected EOF"}},
 		{`{"namespace":"a","name":"b","schedule":"0 0 31 2 *","timeZone":"Mars","compareWith":"None","keep":0}`, []string{"WATCHBILL_SERVER", "localhost"}, []string{
 			`--spec: timeZone: must be a name of the IANA's database, such as Europe/Berlin, not "Mars"`,
@@ -315,7 +316,7 @@ func TestReportRunOfBadSpec(t *testing.T) {
 		}},
 		{
 			`{"namespace":"a","name":"b","schedule":"0 0 29 2 *","timeZone":"Etc/UTC","compareWith":"None","keep":1}`, nil,
-			[]string{"the slot before is more than 8784 hours back, and no report is of more; set window"},
+			[]string{"the previous slot is more than 8784 hours ago, the longest window of a report; set window"},
 		},
 	} {
 		pod := newPod(t, newAPI(t, nil))
@@ -334,7 +335,7 @@ func TestReportRunWithoutTerminationLog(t *testing.T) {
 	pod := newPod(t, reportAPI(t, aReport(t, 0)))
 	pod.shell = pod.with("WATCHBILL_TERMINATION_LOG", pod.folder)
 	got := pod.run(t.Context())
-	if want := "the result is not left for the controller: open " + pod.folder + ": is a directory\n"; got.code != 0 || !strings.HasSuffix(got.err, want) {
+	if want := "cannot write the result for the controller: open " + pod.folder + ": is a directory\n"; got.code != 0 || !strings.HasSuffix(got.err, want) {
 		t.Errorf("want exit 0 and %q, got %d and %q", want, got.code, got.err)
 	}
 }
@@ -366,7 +367,7 @@ func TestReportRunAgainstReplica(t *testing.T) {
 		t.Fatalf("exit %d: %s", got.code, got.err)
 	}
 	got := pod.result()
-	if got.Verdict != report.NoData && got.Verdict != report.Pass || len(got.Objectives) != len(report.Defaults()) || len(got.Outputs) != 1 || !got.Outputs[0].Delivered {
+	if got.Verdict != report.NoData && got.Verdict != report.Pass || len(got.Objectives) != len(objective.Defaults()) || len(got.Outputs) != 1 || !got.Outputs[0].Delivered {
 		t.Errorf("got %+v", got)
 	}
 	if w := got.Window; w.To.Sub(w.From) != 24*time.Hour || w.To.Before(before) || w.To.After(before.Add(time.Minute)) {

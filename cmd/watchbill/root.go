@@ -73,6 +73,7 @@ func complain(stderr io.Writer, err error) {
 }
 
 func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
+	var wantsVersion bool
 	root := &cobra.Command{
 		Use:   "watchbill",
 		Short: "A control plane for fleets of agents, with its monitoring built in",
@@ -80,23 +81,33 @@ func newRoot(std stdio, env func(string) (string, bool)) *cobra.Command {
 
 To try it on this machine: watchbill dev. It prints the URL and the tokens that the other commands need; they find them in
 WATCHBILL_SERVER and ADMIN_TOKEN.`,
-		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if wantsVersion {
+				return nil
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return usageError(flagsFromEnvironment(cmd.Flags(), env))
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if wantsVersion {
+				return printVersion(std.out)
+			}
+			return cmd.Help()
+		},
 	}
+	// A version or usage template would link text/template, which keeps all methods of all types.
+	root.Flags().BoolVarP(&wantsVersion, "version", "v", false, "version for watchbill")
+	root.SetUsageFunc(withFooter(root.UsageFunc()))
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommandGroupID(offline)
-	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetUsageTemplate(root.UsageTemplate() + usageFooter)
 	addGroup(root, "Use a server:",
 		agentsCommand(std, env),
 		deployCommand(std, env),
@@ -127,9 +138,20 @@ WATCHBILL_SERVER and ADMIN_TOKEN.`,
 const offline = "Work without a server:"
 
 // usageFooter ends the help of every command that has flags of its own.
-const usageFooter = `{{if and .HasParent (not .HasAvailableSubCommands)}}
+const usageFooter = `
 Every flag can also be set by an environment variable: --some-flag by WATCHBILL_SOME_FLAG.
-{{end}}`
+`
+
+// withFooter returns a usage function that writes what usage does, and then the footer.
+func withFooter(usage func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(cmd *cobra.Command) error {
+		if err := usage(cmd); err != nil || !cmd.HasParent() || cmd.HasAvailableSubCommands() {
+			return err
+		}
+		_, err := io.WriteString(cmd.OutOrStderr(), usageFooter)
+		return err
+	}
+}
 
 // addGroup adds commands that the help lists under their own title.
 func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
@@ -199,9 +221,11 @@ func versionCommand(std stdio) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(std.out, versionLine())
-			return err
-		},
+		RunE:  func(*cobra.Command, []string) error { return printVersion(std.out) },
 	}
+}
+
+func printVersion(w io.Writer) error {
+	_, err := fmt.Fprintln(w, versionLine())
+	return err
 }

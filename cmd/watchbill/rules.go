@@ -88,13 +88,13 @@ func (o rulesOptions) run(c console, ruleFileGiven bool) error {
 	var wrong faults
 	kinds := []string{kindRules, kindPrometheusRule, kindConfigMap}
 	wrong.add(!slices.Contains(kinds, o.kind), "--kind", "must be %s or %s, not %q", strings.Join(kinds[:2], ", "), kinds[2], text.FitRunes(o.kind, 40))
-	wrong.add(o.tests && o.kind != kindRules, "--tests", "are for a rule file, and --kind asks for another")
-	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "is for --tests")
+	wrong.add(o.tests && o.kind != kindRules, "--tests", "apply only to --kind rules")
+	wrong.add(ruleFileGiven && !o.tests, "--rule-file", "requires --tests")
 	_, _, err := rules.Build(rules.Report{Namespace: "x", Name: "x"}, o.options())
 	var fields report.FieldErrors
 	if errors.As(err, &fields) { // a fault of the flags, not of the report
 		for _, fault := range fields {
-			wrong.add(true, flagOf(fault.Field), "%s", oneLine(fault.Problem))
+			wrong.add(true, flagOf(fault.Field), "%s", text.OneLine(fault.Problem))
 		}
 	}
 	var content []byte
@@ -160,11 +160,9 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 	var of []rules.Report
 	var objects [][]byte
 	for _, mr := range reports {
-		of = append(of, desired.RuleReport(mr))
-		built, theirs, err := rules.Build(of[len(of)-1], o.options())
-		if err == nil {
-			err = built.Verify()
-		}
+		resolved := desired.Resolve(mr)
+		of = append(of, resolved.Rules)
+		built, theirs, err := rules.Build(resolved.Rules, o.options())
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s/%s: %w", mr.Namespace, mr.Name, err)
 		}
@@ -172,7 +170,7 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 		for _, note := range theirs {
 			notes = append(notes, fmt.Sprintf("objective %s of %s/%s: %s", note.Objective, mr.Namespace, mr.Name, note.Text))
 		}
-		object, err := o.object(mr, built)
+		object, err := o.object(resolved, built)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -181,7 +179,7 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 		}
 	}
 	if groups := len(file.Groups); rules.Target(o.target) == rules.Mimir && groups > rules.MaxMimirGroups {
-		notes = append(notes, fmt.Sprintf("%d groups, and a tenant of Mimir may have %d unless ruler_max_rule_groups_per_tenant is raised", groups, rules.MaxMimirGroups))
+		notes = append(notes, fmt.Sprintf("%d groups; a tenant of Mimir may have at most %d unless ruler_max_rule_groups_per_tenant is raised", groups, rules.MaxMimirGroups))
 	}
 	switch {
 	case o.tests:
@@ -197,8 +195,8 @@ func (o rulesOptions) print(reports []*v1alpha1.MonitoringReport) (printed []byt
 // object returns what the controller applies, without the owner reference, which exists only in the cluster; or a
 // ConfigMap with the same rules, for a Prometheus that reads rule files from a volume. It returns nil for a report
 // without alerts.
-func (o rulesOptions) object(mr *v1alpha1.MonitoringReport, file rules.File) ([]byte, error) {
-	object, _, err := desired.PrometheusRule(mr, desired.Options{Rules: o.options()})
+func (o rulesOptions) object(r desired.Resolved, file rules.File) ([]byte, error) {
+	object, _, err := desired.PrometheusRule(r, desired.Options{Rules: o.options()})
 	if err != nil || object == nil {
 		return nil, err
 	}
@@ -215,7 +213,7 @@ func (o rulesOptions) object(mr *v1alpha1.MonitoringReport, file rules.File) ([]
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: object.Namespace, Name: object.Name + "-rules", Labels: object.Labels, Annotations: object.Annotations,
 		},
-		Data: map[string]string{fmt.Sprintf("watchbill.%s.%s.yaml", mr.Namespace, mr.Name): string(text)},
+		Data: map[string]string{fmt.Sprintf("watchbill.%s.%s.yaml", r.Namespace, r.Name): string(text)},
 	})
 }
 
@@ -252,7 +250,7 @@ func readReports(content []byte, path, namespace string, now time.Time) ([]*v1al
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		where := fmt.Sprintf("%s: document %d", oneLine(path), number)
+		where := fmt.Sprintf("%s: document %d", text.OneLine(path), number)
 		if err != nil {
 			wrong.keep(where, err)
 			break
@@ -265,14 +263,14 @@ func readReports(content []byte, path, namespace string, now time.Time) ([]*v1al
 			mr.Namespace = namespace
 		}
 		name := mr.Namespace + "/" + mr.Name
-		wrong.add(first[name] > 0, where, "%s is in document %d too", oneLine(name), first[name])
+		wrong.add(first[name] > 0, where, "%s is in document %d too", text.OneLine(name), first[name])
 		first[name] = number
 		for _, fault := range specFaults(mr, now) {
-			wrong.add(true, where, "%s: %s", oneLine(fault.Field), oneLine(fault.Problem))
+			wrong.add(true, where, "%s: %s", text.OneLine(fault.Field), text.OneLine(fault.Problem))
 		}
 		reports = append(reports, mr)
 	}
-	wrong.add(len(reports) == 0 && len(wrong) == 0, oneLine(path), "has no MonitoringReport")
+	wrong.add(len(reports) == 0 && len(wrong) == 0, text.OneLine(path), "has no MonitoringReport")
 	return reports, wrong.err()
 }
 
@@ -304,12 +302,12 @@ var numberForString = regexp.MustCompile(`json: cannot unmarshal number into Go 
 func inOneLine(err error) string {
 	line := strings.Join(strings.Fields(err.Error()), " ")
 	line = numberForString.ReplaceAllString(line, `$1 must be a string, not a number: put it in quotes`)
-	return text.FitRunes(oneLine(line), 300)
+	return text.FitRunes(text.OneLine(line), 300)
 }
 
 // specFaults returns the faults that the controller would find.
 func specFaults(mr *v1alpha1.MonitoringReport, now time.Time) report.FieldErrors {
-	err := desired.Check(mr, now)
+	err := desired.Check(desired.Resolve(mr), now)
 	var fields report.FieldErrors
 	if err != nil && !errors.As(err, &fields) {
 		fields = report.FieldErrors{{Field: "spec", Problem: err.Error()}}

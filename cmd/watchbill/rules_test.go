@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -37,17 +37,17 @@ const reportsNote = "watchbill: objective budget of fleet/daily: no alert: its b
 // ruleFile returns the expected output for reports.
 func ruleFile(t *testing.T, options rules.Options) string {
 	t.Helper()
-	budget := func(limit string) report.Objective {
-		return report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: limit, Period: report.PeriodWindow}}
+	budget := func(limit string) objective.Objective {
+		return objective.Objective{Name: "budget", Cost: &objective.Cost{MaxUSD: limit, Period: objective.PeriodWindow}}
 	}
 	var file rules.File
 	for _, r := range []rules.Report{
-		{Namespace: "fleet", Name: "daily", Objectives: []report.Objective{
-			{Name: "pool", PoolUtilization: &report.PoolObjective{Max: "0.8"}}, budget("50"),
-		}},
+		{Namespace: "fleet", Name: "daily", Objectives: objective.Resolve([]objective.Objective{
+			{Name: "pool", PoolUtilization: &objective.PoolUtilization{Max: "0.8"}}, budget("50"),
+		})},
 		{
 			Namespace: "default", Name: "weekly", Labels: map[string]string{"team": "a"}, Window: 60 * 60e9,
-			Objectives: []report.Objective{budget("7")},
+			Objectives: objective.Resolve([]objective.Objective{budget("7")}),
 		},
 	} {
 		built, _, err := rules.Build(r, options)
@@ -201,14 +201,14 @@ watchbill: -: document 5: yaml: line 1: did not find expected node content
 		{"bad flags", good, []string{
 			"--kind", "y", "--rule-file", "z", "--selector", "code=1,a-b=c", "--controller-selector", "le=2", "--runbook-url", "x", "--file", "",
 		}, `watchbill: --kind: must be rules, PrometheusRule or ConfigMap, not "y"
-watchbill: --rule-file: is for --tests
+watchbill: --rule-file: requires --tests
 watchbill: --runbook-url: must be a URL of http or https, of at most 512 characters
 watchbill: --selector: must be named like Prometheus' labels, not "a-b"
-watchbill: --selector: code is a label of the series' own, so that nothing would be selected
-watchbill: --controller-selector: le is a label of the series' own, so that nothing would be selected
+watchbill: --selector: code is a label that the series already have, so nothing would be selected
+watchbill: --controller-selector: le is a label that the series already have, so nothing would be selected
 watchbill: --file: is required
 `},
-		{"tests of an object", good, []string{"--tests", "--kind", "PrometheusRule"}, "watchbill: --tests: are for a rule file, and --kind asks for another\n"},
+		{"tests of an object", good, []string{"--tests", "--kind", "PrometheusRule"}, "watchbill: --tests: apply only to --kind rules\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -19,8 +19,8 @@ func TestBadFlags(t *testing.T) {
 		}},
 		{[]string{"--kubernetes-auth=perhaps"}, []string{"kubernetes-auth"}},
 		{[]string{"--max-poll-wait=61s", "--admin-token-parameter=perhaps"}, []string{"admin-token-parameter"}},
-		{[]string{"--max-poll-wait=61s"}, []string{"--max-poll-wait: must be from 0s to 1m0s"}},
-		{[]string{"--max-poll-wait=-1s"}, []string{"--max-poll-wait: must be from 0s to 1m0s"}},
+		{[]string{"--max-poll-wait=61s"}, []string{"--max-poll-wait: must be from 0s to 1m"}},
+		{[]string{"--max-poll-wait=-1s"}, []string{"--max-poll-wait: must be from 0s to 1m"}},
 	} {
 		got := shell{}.run(t.Context(), append([]string{"serve", "--database-url", "postgres://u@127.0.0.1:1/d"}, tt.args...)...)
 		for _, want := range tt.want {

@@ -31,7 +31,7 @@ func TestBadUsage(t *testing.T) {
 			noToken,
 		}},
 		{"report|--hours|12|--from|yesterday|--token-file|" + empty, nil, []string{
-			"--hours: cannot stand beside from and to", "--token-file: " + empty + " is empty",
+			"--hours: cannot be combined with from and to", "--token-file: " + empty + " is empty",
 		}},
 		{"report|--from|2026-01-15T09:00:00Z|--output|a.htm|--log-dir|" + dir + "/none", []string{"ADMIN_TOKEN", "x"}, []string{
 			"--to: is missing beside from",
@@ -52,7 +52,7 @@ func TestBadUsage(t *testing.T) {
 		}},
 		{"agent|--wait|2m|--concurrency|0|--drain|-1s|--grace|-1s|--log-level|loud|--server|ftp://host", nil, []string{
 			"--id: is required", "no token: set WATCHBILL_TOKEN or --token-file", "--exec: is required",
-			"--concurrency: must be at least 1", "--wait: must be from 0 to 1m0s", "--drain: must not be negative", "--grace: must not be negative",
+			"--concurrency: must be at least 1", "--wait: must be from 0 to 1m", "--drain: must not be negative", "--grace: must not be negative",
 			`--server: must be a URL such as https://watchbill.example, not "ftp://host"`,
 			`--log-level: log level "loud": want debug, info, warn or error`,
 		}},

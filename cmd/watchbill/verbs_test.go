@@ -162,7 +162,7 @@ func someDeployments() []openapi.Deployment {
 func TestDeploymentsList(t *testing.T) {
 	t.Parallel()
 	api := newAPI(t, map[string]http.HandlerFunc{"GET /api/deployments": jsonAnswer(200, openapi.DeploymentList{Deployments: someDeployments()})})
-	golden(t, "deployments-list.golden", api.must(t, "deployments", "list", "--agent", "a", "--status", "timed_out", "--limit", "7"))
+	golden(t, "deployments-list.golden", api.must(t, "deployments", "list", "--agent", "a", "--status", "timeout", "--limit", "7"))
 	if got, want := api.lines()[0], "GET /api/deployments?agent_id=a&status=timed_out&limit=7"; got != want {
 		t.Errorf("want %s, got %s", want, got)
 	}
@@ -213,7 +213,7 @@ func TestDeployAfterLostResponse(t *testing.T) {
 	api := newAPI(t, map[string]http.HandlerFunc{"POST /api/deployments": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }})
 	api.run(t.Context(), "deploy", "--name", "app", "--agent", "a", "--spec", "{}").check(t, exitFailed, "",
 		"watchbill: cannot reach "+api.env["WATCHBILL_SERVER"]+": the connection was closed before the end of the response\n"+
-			"watchbill: the deployments may have been created; repeat the command only if it had an --idempotency-key, else look with 'watchbill deployments list'\n")
+			"watchbill: the deployments may have been created; repeat the command only if it had an --idempotency-key, otherwise check 'watchbill deployments list'\n")
 }
 
 func group(finished bool, counts openapi.StatusCounts) http.HandlerFunc {

@@ -28,7 +28,7 @@ func (f *File) Read() (content []byte, changed bool, err error) {
 		return nil, false, err
 	}
 	if !info.Mode().IsRegular() { // a pipe would block
-		return nil, false, fmt.Errorf("%s is no file", f.path)
+		return nil, false, fmt.Errorf("%s is not a regular file", f.path)
 	}
 	file, err := os.Open(f.path)
 	if err != nil {

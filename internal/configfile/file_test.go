@@ -48,7 +48,7 @@ func TestNotAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, pipe} {
-		if _, _, err := configfile.New(path, 5).Read(); err == nil || !strings.HasSuffix(err.Error(), "is no file") {
+		if _, _, err := configfile.New(path, 5).Read(); err == nil || !strings.HasSuffix(err.Error(), "is not a regular file") {
 			t.Errorf("%s: want it refused, got %v", path, err)
 		}
 	}

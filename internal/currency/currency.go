@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -20,6 +22,7 @@ const (
 	MaxFile = 4 << 20
 
 	maxFaults = 20 // limit of faults in an error
+	maxQuoted = 40 // bytes of a field quoted in an error
 	maxNano   = 1_000_000_000_000_000_000
 	decimals  = 9
 )
@@ -82,14 +85,14 @@ func Parse(content []byte, code string) (Rates, error) {
 		}
 		date, err := time.Parse(time.DateOnly, record[0])
 		if err != nil {
-			fault(line, "date must be one such as 2026-11-30, not %q", clip(record[0]))
+			fault(line, "date must be one such as 2026-11-30, not %q", text.Cut(record[0], maxQuoted))
 		}
 		if !ValidCode(record[1]) {
-			fault(line, "currency must be a code of three letters such as EUR, not %q", clip(record[1]))
+			fault(line, "currency must be a code of three letters such as EUR, not %q", text.Cut(record[1], maxQuoted))
 		}
 		nano, ok := parseRate(record[2])
 		if !ok {
-			fault(line, "units_per_usd must be a number above 0 of at most %d decimals, not %q", decimals, clip(record[2]))
+			fault(line, "units_per_usd must be a number above 0 of at most %d decimals, not %q", decimals, text.Cut(record[2], maxQuoted))
 		}
 		if err != nil || !ok {
 			continue
@@ -122,8 +125,6 @@ func parseRate(text string) (nano int64, ok bool) {
 	nano, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", decimals-len(fraction)), 10, 64)
 	return nano, err == nil && nano > 0 && nano <= maxNano
 }
-
-func clip(text string) string { return text[:min(len(text), 40)] }
 
 // On returns the rate in force on a day: that of the day or the last one before. There is none before the first rate.
 func (r Rates) On(day time.Time) (Rate, bool) {

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Limits of an execution's fields.
@@ -88,7 +90,7 @@ func (e *Execution) checkTime(a Acceptance) *Fault {
 	case e.CreatedAt.Before(a.Now.Add(-a.Keep)):
 		return faulty("too_old", "created_at", "is longer ago than the %s for which executions are kept", days(a.Keep))
 	case e.CreatedAt.After(a.Now.Add(MaxAhead)):
-		return faulty("too_far_ahead", "created_at", "is more than %s in the future", MaxAhead)
+		return faulty("too_far_ahead", "created_at", "is more than %s in the future", text.Duration(MaxAhead))
 	}
 	return nil
 }
@@ -98,7 +100,7 @@ func days(d time.Duration) string {
 	if d >= DayWide && d%DayWide == 0 {
 		return fmt.Sprintf("%d days", d/DayWide)
 	}
-	return d.String()
+	return text.Duration(d)
 }
 
 func (t Tokens) check() *Fault {

@@ -25,6 +25,20 @@ const (
 	Timeout Status = "timeout"
 )
 
+// ParseStatus reads a status. It also accepts the words that deployments have for the same outcomes.
+func ParseStatus(s string) (Status, bool) {
+	switch s {
+	case string(Success), "succeeded":
+		return Success, true
+	case string(Failure), "failed":
+		return Failure, true
+	case string(Timeout), "timed_out":
+		return Timeout, true
+	default:
+		return Status(s), false
+	}
+}
+
 const (
 	// Unknown is the user or agent of a span that names none and has no ancestor that does.
 	Unknown = "unknown"

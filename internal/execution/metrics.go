@@ -76,7 +76,7 @@ func of(all map[string]*sums, name string) *sums {
 
 // sums accumulates cells.
 type sums struct {
-	counted  Measures // of those that count, but for their durations
+	counted  Measures // of those that count, except for their durations
 	took     sketch.Accumulator
 	byStatus map[Status]int64
 	tokens   Tokens

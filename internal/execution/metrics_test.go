@@ -84,7 +84,7 @@ func TestMetrics(t *testing.T) {
 				Mean: new(1200.0), P50: new(1000.0), P95: new(2000.0), P99: new(2000.0), Tokens: used(500, 200), Cost: 33,
 			}},
 		}},
-		{"tokens without a price are told apart", []execution.Cell{
+		{"tokens without a price are separate", []execution.Cell{
 			cell("a", "priced", execution.Success, true, 1, call(time.Second, 10, 5, 3)),
 			cell("b", "unknown", execution.Success, true, 1, call(time.Second, 100, 50, -1)),
 		}, execution.Metrics{
@@ -159,7 +159,7 @@ func TestNewCosts(t *testing.T) {
 	}{
 		{"nothing", execution.ByUser, nil, 2, execution.Costs{}},
 		{
-			"the dearest first, then the most tokens, then by name", execution.ByUser,
+			"highest cost first, then the most tokens, then by name", execution.ByUser,
 			[]execution.SpendOf{spend("b", 1, 9), spend("d", 2, 0), spend("a", 1, 9), spend("c", 1, 10)},
 			4,
 			execution.Costs{
@@ -178,7 +178,7 @@ func TestNewCosts(t *testing.T) {
 			},
 		},
 		{
-			"days ascend, and all are told", execution.ByDay,
+			"days ascend, and all are listed", execution.ByDay,
 			[]execution.SpendOf{spend("2026-08-20", 9, 9), spend("2025-12-31", 1, 1), spend("2026-08-03", 5, 5)},
 			1,
 			execution.Costs{

@@ -36,6 +36,7 @@ type CostQuery struct {
 	TimeZone string // an IANA name; days begin at its midnight
 	GroupBy  GroupBy
 	Limit    int // maximum number of groups, except by day
+	UserIDs  []string // if not empty, only the spend of these, by day or model
 }
 
 // Position is a position in a list of executions, newest first: that of the last one listed. The zero value is before the

@@ -105,7 +105,7 @@ func afterName(raw []byte, i int) int {
 	return i + 1
 }
 
-// plain are the bytes that need no escape in a JSON string: printable ASCII but for quotation mark and backslash.
+// plain are the bytes that need no escape in a JSON string: printable ASCII except quotation mark and backslash.
 var plain = func() (is [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		is[c] = c != '"' && c != '\\'

@@ -57,7 +57,7 @@ var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the
 var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
 
 // ErrNoAnswer is returned when a deadline passes.
-var ErrNoAnswer = UnavailableBecause("there was no answer in time; try again later")
+var ErrNoAnswer = UnavailableBecause("the request timed out; try again later")
 
 // UnavailableBecause returns a copy of ErrUnavailable with another message.
 func UnavailableBecause(format string, args ...any) *Error {

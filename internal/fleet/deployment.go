@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,6 +48,22 @@ const (
 
 // Statuses are all states in display order.
 var Statuses = [...]Status{Pending, Running, Succeeded, Failed, TimedOut, Cancelled}
+
+// ParseStatus reads a status. It also accepts the words that executions have for the same outcomes, and "canceled".
+func ParseStatus(s string) (Status, bool) {
+	switch s {
+	case "success":
+		return Succeeded, true
+	case "failure":
+		return Failed, true
+	case "timeout":
+		return TimedOut, true
+	case "canceled":
+		return Cancelled, true
+	default:
+		return Status(s), slices.Contains(Statuses[:], Status(s))
+	}
+}
 
 // Finished reports whether s is a final state.
 func (s Status) Finished() bool { return s != Pending && s != Running }

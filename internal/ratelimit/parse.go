@@ -39,7 +39,7 @@ func Parse(rules []string) (Limits, error) {
 		same := limit
 		same.Burst = 0
 		if seen[same] {
-			faults = append(faults, fmt.Errorf("--limit %s: the same rate is limited twice", text.Quote(rule, 60)))
+			faults = append(faults, fmt.Errorf("--limit %s: duplicates another limit", text.Quote(rule, 60)))
 		}
 		seen[same] = true
 		if count[limit.Scope]++; count[limit.Scope] == MaxLimits+1 {

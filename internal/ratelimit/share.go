@@ -80,7 +80,7 @@ func (l *Limiter) share(ctx context.Context, cleanUp bool) {
 	l.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		l.opts.Log.Warn("rate limits cannot be shared with other replicas; each holds them for itself", zap.Error(err))
+		l.opts.Log.Warn("cannot share rate limits with other replicas; each enforces them on its own", zap.Error(err))
 	case err == nil && was:
 		l.opts.Log.Info("rate limits are shared with other replicas again")
 	}

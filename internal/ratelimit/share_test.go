@@ -319,11 +319,11 @@ func TestRun(t *testing.T) {
 		pass(3 * time.Second)
 		s.set(func(s *store) { s.stalled = false })
 		if got := l.Sample().SyncFailures; got != 6 {
-			t.Errorf("want the stalled one given up and counted, got %d", got)
+			t.Errorf("want the stalled one dropped and counted, got %d", got)
 		}
 		l.Take(Gateway, user("u"), 1)
 		pass(time.Second)
-		if want := []string{"rate limits cannot be shared with other replicas; each holds them for itself", "rate limits are shared with other replicas again"}; !slices.Equal(messages(seen), want) {
+		if want := []string{"cannot share rate limits with other replicas; each enforces them on its own", "rate limits are shared with other replicas again"}; !slices.Equal(messages(seen), want) {
 			t.Errorf("want the log to say so once, got %q", messages(seen))
 		}
 

@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Config are the settings of a replica. Defaults returns their defaults.
@@ -132,7 +133,7 @@ func (c Config) Validate() error {
 	fault(!isAddress(c.Listen), "listen", "must be an address such as :8080")
 	fault(!isAddress(c.MetricsListen), "metrics-listen", "must be an address such as :9090")
 	fault(c.GRPCListen != "" && !isAddress(c.GRPCListen), "otlp-grpc-listen", "must be an address such as :4317, or empty")
-	fault((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls-cert-file", "and --tls-key-file come together")
+	fault((c.TLSCertFile == "") != (c.TLSKeyFile == ""), "tls-cert-file", "must be set together with --tls-key-file")
 	fault(c.ConnectionMaxAge < 0, "connection-max-age", "must not be negative")
 	fault(c.MaxConnections != 0 && (c.MaxConnections < 16 || c.MaxConnections > maxConnections), "max-connections", "must be from 16 to %d, or 0", maxConnections)
 	fault(c.BodyMemory != 0 && c.BodyMemory < minBudget, "body-memory", "must be at least %d, or 0", minBudget)
@@ -140,13 +141,13 @@ func (c Config) Validate() error {
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")
-	fault(c.MaxPollWait < 0 || c.MaxPollWait > server.MaxWait, "max-poll-wait", "must be from 0s to %s", server.MaxWait)
+	fault(c.MaxPollWait < 0 || c.MaxPollWait > server.MaxWait, "max-poll-wait", "must be from 0s to %s", text.Duration(server.MaxWait))
 	fault(c.SweepInterval < 10*time.Millisecond || c.SweepInterval > 750*time.Millisecond, "sweep-interval", "must be from 10ms to 750ms: a revoked token must die within a second")
 	fault(c.StaleGrace <= 0, "blind-grace", "must be more than 0")
 	fault(c.RetryBackoff <= 0, "retry-backoff", "must be more than 0")
 	fault(c.RetryLimit < c.RetryBackoff, "retry-backoff-limit", "must be at least --retry-backoff")
 	fault(c.EnrollmentMaxAgents < 0, "enrollment-max-agents", "must not be negative")
-	fault(c.Retention.UnseenAgents != 0 && c.Retention.UnseenAgents < time.Hour, "keep-unseen-agents", "must be at least 1h, or 0 for ever")
+	fault(c.Retention.UnseenAgents != 0 && c.Retention.UnseenAgents < time.Hour, "keep-unseen-agents", "must be at least 1h, or 0 (forever)")
 	for _, keep := range []struct {
 		flag string
 		d    time.Duration
@@ -188,7 +189,7 @@ func (c ExecutionConfig) validate() []error {
 	fault(c.SpoolMaxBytes < 2*c.maxRecord(), "spool-max-bytes", fmt.Sprintf("must be at least %d, for two runs of --max-payload", 2*c.maxRecord()))
 	fault(c.QueueRows < 1000 || c.QueueRows > 10_000_000, "ledger-queue", "must be from 1000 to 10000000")
 	r := c.Retention
-	fault(r.Minutes > r.Quarters || r.Quarters > r.Hours || r.Hours > r.Days, "keep-execution-minutes", "must not be longer than quarters, hours and days are kept, nor these than those after them")
+	fault(r.Minutes > r.Quarters || r.Quarters > r.Hours || r.Hours > r.Days, "keep-execution-minutes", "must not exceed the retention of quarters, which must not exceed that of hours, which must not exceed that of days")
 	if err := CheckSelfHosted(c.SelfHostedModels); err != nil {
 		faults = append(faults, err)
 	}

@@ -23,7 +23,7 @@ func readDisplayCurrency(code, path string) (*displayCurrency, error) {
 	case code == "" && path == "":
 		return d, nil
 	case code == "" || path == "":
-		return nil, errors.New("--display-currency: and --currency-rate-file come together")
+		return nil, errors.New("--display-currency: must be set together with --currency-rate-file")
 	case !currency.ValidCode(code):
 		return nil, errors.New("--display-currency: must be a code of three letters such as EUR")
 	}

@@ -135,9 +135,9 @@ func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 	}
 	eventually(t, 20*time.Second, "the fakes told to poll less often", func() bool { return told("fake-1", "fake-1") > 10 })
 	if got := told("fake-1", "fake-1"); got < 13 || got > 17 {
-		t.Errorf("a fake is told %.1f s, want 15 s", got)
+		t.Errorf("a fake gets %.1f s, want 15 s", got)
 	}
 	if got := told("honest", honest); got > 11 {
-		t.Errorf("the honest agent is told %.1f s, want 10 s", got)
+		t.Errorf("the honest agent gets %.1f s, want 10 s", got)
 	}
 }

@@ -221,7 +221,7 @@ func (e *executions) strains() []string {
 	const limit = 0.8
 	var all []string
 	if q := e.ledger.Queue(); float64(q.Rows) >= limit*float64(q.MaxRows) {
-		all = append(all, "the ledger's queue is filling")
+		all = append(all, "the ledger's queue is filling up")
 	}
 	if e.spool == nil {
 		return all
@@ -232,7 +232,7 @@ func (e *executions) strains() []string {
 	case s.NoSpace:
 		all = append(all, "the spool's disk is full")
 	case float64(s.Used) >= limit*float64(s.Capacity):
-		all = append(all, "the spool is filling")
+		all = append(all, "the spool is filling up")
 	}
 	return all
 }
@@ -243,7 +243,7 @@ func reasonOf(err error) string {
 	if errors.As(err, &reason) {
 		return reason.Error()
 	}
-	return "the log knows more"
+	return "see the log"
 }
 
 func (e *executions) close() error {

@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/health"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -53,7 +54,7 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 		}
 		seconds.Store(int64(age / time.Second))
 		if age >= longTransaction {
-			return fmt.Sprintf("a transaction is open for %s: it keeps dead rows from being removed", age.Truncate(time.Minute)), nil
+			return fmt.Sprintf("a transaction is open for %s: it keeps dead rows from being removed", text.Duration(age.Truncate(time.Minute))), nil
 		}
 		return "", nil
 	})
@@ -99,5 +100,5 @@ func fewNames(s postgres.NameSample) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return strings.Join(all, " and ") + " are taken: those that come when all are count as other"
+	return strings.Join(all, " and ") + " are taken: when all are, new names count as other"
 }

@@ -46,9 +46,9 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	for _, tt := range []struct{ breaks, mends, want string }{
+	for _, tt := range []struct{ breaks, fixes, want string }{
 		{"REVOKE INSERT ON agent_executions FROM watchbill_writer", "GRANT INSERT ON agent_executions TO watchbill_writer", "executions cannot be written: the database is not set up for this (42501)"},
-		{"BEGIN; LOCK TABLE deployments", "ROLLBACK", "deployments and enrolments cannot be written: the database did not answer in time (55P03)"},
+		{"BEGIN; LOCK TABLE deployments", "ROLLBACK", "deployments and enrolments cannot be written: the database did not respond in time (55P03)"},
 		{
 			"INSERT INTO rollup_names (kind, name) SELECT 'agent', 'n' || n FROM generate_series(1, 400) n", "DELETE FROM rollup_names",
 			"400 of 500 names of agents are taken",
@@ -60,7 +60,7 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 			h := n.health()
 			return h.Status == "degraded" && strings.Contains(strings.Join(h.Reasons, "\n"), tt.want)
 		})
-		exec(tt.mends)
+		exec(tt.fixes)
 	}
 	eventually(t, 20*time.Second, "all is well again", func() bool { return n.health().Status == "ok" })
 }

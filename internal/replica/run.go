@@ -144,20 +144,20 @@ func (r *Replica) Run(ctx context.Context) error {
 	for _, task := range []func(context.Context) error{
 		r.mailbox.Run, r.hints.Run, r.requests.Run, r.security.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
 		r.monitor.Run, r.feed.Run, r.connections.Run, r.scrapes.Run,
-		r.repeat("expire leases", expireEvery, seldom, r.expireLeases),
-		r.repeat("sample the fleet", sampleEvery, seldom, r.sampleFleet),
-		r.repeat("sample the day's cost", sampleEvery, seldom, r.executions.sampleDayCost),
-		r.repeat("clean up", cleanEvery, seldom, r.cleanUp),
+		r.repeat("expire leases", expireEvery, rarely, r.expireLeases),
+		r.repeat("sample the fleet", sampleEvery, rarely, r.sampleFleet),
+		r.repeat("sample the day's cost", sampleEvery, rarely, r.executions.sampleDayCost),
+		r.repeat("clean up", cleanEvery, rarely, r.cleanUp),
 		r.repeat("settle executions", settleEvery, often, r.executions.settle),
 		r.repeat("join log records", settleEvery, often, r.executions.joinContents),
-		r.repeat("count log records", sampleEvery, seldom, r.executions.contents.Count),
+		r.repeat("count log records", sampleEvery, rarely, r.executions.contents.Count),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
-		r.repeat("count what is not folded", sampleEvery, seldom, r.executions.countUnfolded),
-		r.repeat("read which sessions ended", session.RefreshEvery, seldom, r.sessions.Refresh),
-		r.repeat("read the enrollment tokens", pricesEvery, seldom, r.grants.Refresh),
-		r.repeat("read the prices", pricesEvery, seldom, r.executions.prices.refresh),
-		r.repeat("read the currency rates", pricesEvery, seldom, r.executions.currency.refresh),
-		r.repeat("bound the garbage", garbageEvery, seldom, (&garbage{stored: r.executions.observer.stored.Load}).bound),
+		r.repeat("count what is not folded", sampleEvery, rarely, r.executions.countUnfolded),
+		r.repeat("read which sessions ended", session.RefreshEvery, rarely, r.sessions.Refresh),
+		r.repeat("read the enrollment tokens", pricesEvery, rarely, r.grants.Refresh),
+		r.repeat("read the prices", pricesEvery, rarely, r.executions.prices.refresh),
+		r.repeat("read the currency rates", pricesEvery, rarely, r.executions.currency.refresh),
+		r.repeat("bound the garbage", garbageEvery, rarely, (&garbage{stored: r.executions.observer.stored.Load}).bound),
 	} {
 		background.Go(func() error { return task(behind) })
 	}
@@ -257,7 +257,7 @@ func (r *Replica) close() {
 
 // How long a task pauses after a turn, as a multiple of the turn's duration, so that it cannot occupy the database.
 const (
-	seldom = 10
+	rarely = 10
 	often  = 1 // for tasks that others wait for
 )
 
@@ -307,7 +307,7 @@ func (r *Replica) checkDatabase(ctx context.Context) error {
 		}
 		if err == nil && login.SeesAll {
 			r.security.Weak("the database's login sees every user's executions without taking a role")
-			r.log.Warn("the database's login sees every user's executions without taking a role; give it one that is NOINHERIT and no superuser")
+			r.log.Warn("the database's login sees every user's executions without taking a role; use one that is NOINHERIT and not a superuser")
 		}
 		return nil
 	})

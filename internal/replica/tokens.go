@@ -22,7 +22,7 @@ func (c Config) checkTokens() error {
 	if c.InsecureTokens || len(faults) == 0 {
 		return nil
 	}
-	return errors.Join(append(faults, errors.New("make tokens with: openssl rand -hex 32 (--insecure-tokens takes any, for a test)"))...)
+	return errors.Join(append(faults, errors.New("make tokens with: openssl rand -hex 32 (--insecure-tokens accepts any, for tests)"))...)
 }
 
 func (c Config) tokenFaults() (faults []error) {
@@ -40,7 +40,7 @@ func (c Config) tokenFaults() (faults []error) {
 				faults = append(faults, fmt.Errorf("%s: %s", where, weakness))
 			}
 			if other, twice := first[token]; twice {
-				faults = append(faults, fmt.Errorf("%s: is the same as %s; each token must give one right, and be there once", where, other))
+				faults = append(faults, fmt.Errorf("%s: is the same as %s; each token must be unique and give one right", where, other))
 				continue
 			}
 			first[token] = where

@@ -19,9 +19,9 @@ func TestWeakTokensAreRefused(t *testing.T) {
 		"one of several":      {strong + ", b", "", "", []string{"ADMIN_TOKEN, value 2: must have at least 16 bytes"}},
 		"placeholders":        {"changeme", "please-change-me-now", "Your-Token-Goes-Here", []string{"ADMIN_TOKEN: is a placeholder", "ENROLLMENT_TOKEN: is a placeholder", "INGEST_TOKEN: is a placeholder"}},
 		"one character":       {strings.Repeat("ab", 20), "", "", []string{"ADMIN_TOKEN: repeats too few characters"}},
-		"one for two rights":  {strong, another, strong, []string{"INGEST_TOKEN: is the same as ADMIN_TOKEN; each token must give one right, and be there once"}},
-		"two that are one":    {strong + "," + strong, "", "", []string{"ADMIN_TOKEN, value 2: is the same as ADMIN_TOKEN, value 1; each token must give one right, and be there once"}},
-		"all that is wrong":   {"x", "x", "", []string{"ADMIN_TOKEN: must have at least 16 bytes", "ENROLLMENT_TOKEN: must have at least 16 bytes", "ENROLLMENT_TOKEN: is the same as ADMIN_TOKEN; each token must give one right, and be there once"}},
+		"one for two rights":  {strong, another, strong, []string{"INGEST_TOKEN: is the same as ADMIN_TOKEN; each token must be unique and give one right"}},
+		"two that are one":    {strong + "," + strong, "", "", []string{"ADMIN_TOKEN, value 2: is the same as ADMIN_TOKEN, value 1; each token must be unique and give one right"}},
+		"all that is wrong":   {"x", "x", "", []string{"ADMIN_TOKEN: must have at least 16 bytes", "ENROLLMENT_TOKEN: must have at least 16 bytes", "ENROLLMENT_TOKEN: is the same as ADMIN_TOKEN; each token must be unique and give one right"}},
 		"with blanks between": {strong + " ,, " + another, third, "", nil},
 	} {
 		c := Config{AdminToken: tt.admin, EnrollmentToken: tt.enrollment, IngestToken: tt.ingest}
@@ -35,7 +35,7 @@ func TestWeakTokensAreRefused(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", name, tt.want, got)
 		}
 		if err != nil && (strings.Contains(err.Error(), strong) || strings.Contains(err.Error(), "fifteen")) {
-			t.Errorf("%s: a value is told: %v", name, err)
+			t.Errorf("%s: a value is shown: %v", name, err)
 		}
 		c.InsecureTokens = true
 		if err := c.checkTokens(); err != nil {

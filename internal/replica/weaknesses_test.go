@@ -19,8 +19,8 @@ func TestWeaknesses(t *testing.T) {
 		"shared": {
 			Config{AdminToken: "x0123456789abcdef, " + good, EnrollmentToken: other + "," + good, IngestToken: other},
 			[]string{
-				"ENROLLMENT_TOKEN, value 2: is the same as ADMIN_TOKEN, value 2; each token must give one right, and be there once",
-				"INGEST_TOKEN: is the same as ENROLLMENT_TOKEN, value 1; each token must give one right, and be there once",
+				"ENROLLMENT_TOKEN, value 2: is the same as ADMIN_TOKEN, value 2; each token must be unique and give one right",
+				"INGEST_TOKEN: is the same as ENROLLMENT_TOKEN, value 1; each token must be unique and give one right",
 			},
 		},
 		"everybody is a proxy": {

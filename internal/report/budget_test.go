@@ -9,16 +9,17 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-func errorsBelow(limit string) report.Objective {
-	return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: limit}}
+func errorsBelow(limit string) objective.Objective {
+	return objective.Objective{Name: "x", ErrorRate: &objective.ErrorRate{Max: limit}}
 }
 
-func queriesBelow(quantile, threshold string) report.Objective {
-	return report.Objective{Name: "x", QueryTime: &report.QueryTimeObjective{Quantile: quantile, Threshold: threshold}}
+func queriesBelow(quantile, threshold string) objective.Objective {
+	return objective.Objective{Name: "x", QueryTime: &objective.QueryTime{Quantile: quantile, Threshold: threshold}}
 }
 
 // requests returns facts of one route, with all responses of which failed are 5xx.
@@ -45,7 +46,7 @@ func TestErrorBudgetRemaining(t *testing.T) {
 	p90 := latencyOf("/a", "GET", "0.9", "200ms")
 	yes, no := new(true), new(false)
 	for name, tt := range map[string]struct {
-		objective report.Objective
+		objective objective.Objective
 		facts     report.Facts
 		want      *float64
 		met       *bool
@@ -72,10 +73,10 @@ func TestErrorBudgetRemaining(t *testing.T) {
 		"success of too few":       {success("0.9", ""), runs(70, 0, 30), new(-2.0), no},
 		"success of nobody":        {success("0.9", ""), runs(0, 0, 0), nil, nil},
 		"a pool has no events": {
-			report.Objective{Name: "x", PoolUtilization: &report.PoolObjective{Max: "0.8"}}, goodHour(lastHour), nil, yes,
+			objective.Objective{Name: "x", PoolUtilization: &objective.PoolUtilization{Max: "0.8"}}, goodHour(lastHour), nil, yes,
 		},
 		"the pace of polls has none": {
-			report.Objective{Name: "x", PollRate: &report.PollRateObjective{PerAgent: "0.1", Tolerance: "0.5"}},
+			objective.Objective{Name: "x", PollRate: &objective.PollRate{PerAgent: "0.1", Tolerance: "0.5"}},
 			goodHour(lastHour), nil, yes,
 		},
 		"money has none": {budget("50", "Window"), goodHour(lastHour), nil, yes},
@@ -99,7 +100,7 @@ func TestExhaustedErrorBudgetIsZero(t *testing.T) {
 	t.Parallel()
 	for percentage := int64(1); percentage < 100; percentage++ {
 		limit, minimum := decimal(percentage), decimal(100-percentage)
-		for name, got := range map[string]report.Result{
+		for name, got := range map[string]objective.Result{
 			"latency below " + minimum: measured(t, latencyOf("/a", "", minimum, "200ms"), requests(100, 0, split(100, uint64(percentage)))),
 			"queries below " + minimum: measured(t, queriesBelow(minimum, "200ms"), queried(split(100, uint64(percentage)))),
 			"errors below " + limit:    measured(t, errorsBelow(limit), requests(100, percentage, nil)),
@@ -130,14 +131,14 @@ func TestErrorBudgetAgreesWithMet(t *testing.T) {
 			recorded.AddCount(x, rapid.Uint64Range(1, 100).Draw(rt, "times"))
 		}
 		threshold := strconv.Itoa(rapid.IntRange(180_000, 220_000).Draw(rt, "threshold")) + "us"
-		for name, got := range map[string]report.Result{
+		for name, got := range map[string]objective.Result{
 			"latency":      measured(t, latencyOf("/a", "", share, threshold), requests(all, 0, recorded)),
 			"query time":   measured(t, queriesBelow(share, threshold), queried(recorded)),
 			"error rate":   measured(t, errorsBelow(share), requests(all, bad, nil)),
 			"success rate": measured(t, success(share, ""), runs(int(all-bad), int(bad), 0)),
 		} {
 			left := *got.ErrorBudgetRemaining
-			want := left > 0 || left == 0 && got.Unit == report.UnitMilliseconds
+			want := left > 0 || left == 0 && got.Unit == objective.UnitMilliseconds
 			if *got.Met != want || math.IsNaN(left) || math.IsInf(left, 0) || left > 1 {
 				rt.Fatalf("%s: %v %s %v, met %v, with %v of its budget left",
 					name, *got.Actual, got.Comparison, got.Target, *got.Met, left)

@@ -1,9 +1,7 @@
 package report
 
 import (
-	"cmp"
 	"slices"
-	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -48,8 +46,8 @@ func costsOf(f Facts) Costs {
 	costs := Costs{
 		Spend:  spendOf(totalSpend(f)),
 		Days:   make([]NamedSpend, 0, len(f.Days)),
-		Models: dearest(groups(byModel), execution.Spend{}),
-		Agents: dearest(groups(byAgent), execution.Spend{}),
+		Models: byCost(groups(byModel), execution.Spend{}),
+		Agents: byCost(groups(byAgent), execution.Spend{}),
 	}
 	for _, day := range execution.NewCosts(execution.Window{}, execution.ByDay, slices.Clone(f.Days), 0).Groups {
 		costs.Days = append(costs.Days, NamedSpend{day.Key, spendOf(day.Spend)})
@@ -62,7 +60,7 @@ func usersOf(f Facts) Users {
 	if window == (Window{}) {
 		window = f.Window
 	}
-	return Users{Window: window, Active: f.Users.Active, Dearest: dearest(f.Users.Dearest, f.Users.Others)}
+	return Users{Window: window, Active: f.Users.Active, Dearest: byCost(f.Users.Dearest, f.Users.Others)}
 }
 
 func totalSpend(f Facts) execution.Spend {
@@ -94,8 +92,8 @@ func groups(by map[string]execution.Spend) []execution.SpendOf {
 	return all
 }
 
-// dearest orders groups by cost, and adds those beyond MaxNamed to the others.
-func dearest(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
+// byCost orders groups by cost, and adds those beyond MaxNamed to the others.
+func byCost(groups []execution.SpendOf, others execution.Spend) []NamedSpend {
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g execution.SpendOf) bool {
 		if g.Key == execution.Other {
 			others.Add(g.Spend)
@@ -121,24 +119,4 @@ func spendOf(s execution.Spend) Spend {
 		Requests: s.Requests, Tokens: Tokens(s.Tokens), CostUSD: inUSD(s.Cost, s.Unpriced, s.Evidence), UnpricedTokens: s.Unpriced,
 		Evidence: evidenceOf(s.Evidence),
 	}
-}
-
-// dearestDay returns the most expensive UTC day of the window, including what was spent on its first day before the
-// window, the sum over all its days, and whether too little is known of one of them.
-func (f Facts) dearestDay() (day execution.SpendOf, all execution.Spend, unknown bool) {
-	first := f.Window.From.UTC().Format(time.DateOnly)
-	days := map[string]execution.Spend{first: f.SpentBefore}
-	all = f.SpentBefore
-	for _, d := range f.Days {
-		sum := days[d.Key]
-		sum.Add(d.Spend)
-		days[d.Key] = sum
-		all.Add(d.Spend)
-	}
-	for _, sum := range days {
-		unknown = unknown || unclear(sum)
-	}
-	return slices.MaxFunc(groups(days), func(a, b execution.SpendOf) int {
-		return cmp.Or(cmp.Compare(a.Cost, b.Cost), cmp.Compare(a.Key, b.Key))
-	}), all, unknown
 }

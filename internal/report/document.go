@@ -4,26 +4,28 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // Document is a report. Its JSON is stored and returned by the API; the renderers show nothing else.
 type Document struct {
-	ID          string    `json:"id"`
-	Name        string    `json:"name"`
-	Window      Coverage  `json:"window"`
-	GeneratedAt time.Time `json:"generated_at"`
-	Verdict     Verdict   `json:"verdict"`
-	Objectives  []Result  `json:"objectives"`
-	Sections    Sections  `json:"sections"`
-	Previous    *Previous `json:"previous,omitempty"`
+	ID          string             `json:"id"`
+	Name        string             `json:"name"`
+	Window      Coverage           `json:"window"`
+	GeneratedAt time.Time          `json:"generated_at"`
+	Verdict     Verdict            `json:"verdict"`
+	Objectives  []objective.Result `json:"objectives"`
+	Sections    Sections           `json:"sections"`
+	Previous    *Previous          `json:"previous,omitempty"`
 }
 
 // Previous is the previous window, with the same objectives.
 type Previous struct {
-	Window     Coverage `json:"window"`
-	Verdict    Verdict  `json:"verdict"`
-	Objectives []Result `json:"objectives"`
-	Summary    Summary  `json:"summary"`
+	Window     Coverage           `json:"window"`
+	Verdict    Verdict            `json:"verdict"`
+	Objectives []objective.Result `json:"objectives"`
+	Summary    Summary            `json:"summary"`
 	// The totals of the sections with these names, if requested.
 	Executions  *ExecutionFigures `json:"executions,omitempty"`
 	Costs       *Spend            `json:"costs,omitempty"`
@@ -50,14 +52,15 @@ type Sections struct {
 // to compare with. It returns an error if the facts are of other windows, or if the request is invalid because it does
 // not come from ParseRequest.
 func Compute(req Request, current Facts, previous *Facts, now time.Time, id string) (Document, error) {
-	measures, faults := indicators(req.Objectives)
-	if err := faults.err(); err != nil {
-		return Document{}, fmt.Errorf("computing a report: %w", err)
+	for _, o := range req.Objectives {
+		if !o.Measurable() {
+			return Document{}, fmt.Errorf("computing a report: objective %q was not resolved", o.Name)
+		}
 	}
 	if !current.Window.equal(req.Window) {
 		return Document{}, fmt.Errorf("computing a report of %v: the facts are of %v", req.Window, current.Window)
 	}
-	results := resultsOf(measures, current)
+	results := resultsOf(req.Objectives, current)
 	doc := Document{
 		ID:          id,
 		Name:        req.Name,
@@ -74,12 +77,12 @@ func Compute(req Request, current Facts, previous *Facts, now time.Time, id stri
 	if !previous.Window.equal(req.Window.Previous()) {
 		return Document{}, fmt.Errorf("computing a report of %v: the previous facts are of %v", req.Window, previous.Window)
 	}
-	doc.Previous = previousOf(req.Sections, resultsOf(measures, *previous), *previous)
+	doc.Previous = previousOf(req.Sections, resultsOf(req.Objectives, *previous), *previous)
 	req.Currency.convert(&doc)
 	return doc, nil
 }
 
-func previousOf(names []Section, results []Result, f Facts) *Previous {
+func previousOf(names []Section, results []objective.Result, f Facts) *Previous {
 	p := &Previous{Window: f.Coverage(), Verdict: verdict(results), Objectives: results, Summary: Summarize(f)}
 	if slices.Contains(names, SectionExecutions) {
 		p.Executions = new(executionTotals(f))
@@ -93,10 +96,10 @@ func previousOf(names []Section, results []Result, f Facts) *Previous {
 	return p
 }
 
-func resultsOf(measures []indicator, f Facts) []Result {
-	results := make([]Result, len(measures))
-	for i, measure := range measures {
-		results[i] = measure.result(f)
+func resultsOf(objectives []objective.Resolved, f Facts) []objective.Result {
+	results := make([]objective.Result, len(objectives))
+	for i, o := range objectives {
+		results[i] = o.Result(measurements{f})
 	}
 	return results
 }

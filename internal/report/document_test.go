@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -85,7 +86,7 @@ func TestDocumentSurvivesStoring(t *testing.T) {
 
 func TestComputeRejectsOversizedReports(t *testing.T) {
 	invalid := request()
-	invalid.Objectives = []report.Objective{{Name: "x"}}
+	invalid.Objectives = []objective.Resolved{{Objective: objective.Objective{Name: "x"}}}
 	elsewhere := goodHour(lastHour.Previous())
 	for name, tt := range map[string]struct {
 		req      report.Request

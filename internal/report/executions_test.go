@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
@@ -199,7 +200,7 @@ func TestUsersSection(t *testing.T) {
 		want  []string
 		other int64 // requests of agents not listed
 	}{
-		{"the dearest first, the others last", report.UserFacts{
+		{"highest cost first, the others last", report.UserFacts{
 			Dearest: []execution.SpendOf{spending("a", 1, 5, 1, 0), spending("b", 9, 1, 2, 0), spending("c", 1, 6, 1, 0)},
 			Others:  execution.Spend{Requests: 7},
 		}, []string{"b", "c", "a", execution.Other}, 7},
@@ -243,7 +244,7 @@ func TestReportReadsOnlyNeededParts(t *testing.T) {
 	tests := []struct {
 		name             string
 		sections         []report.Section
-		objectives       []report.Objective
+		objectives       []objective.Objective
 		current, earlier report.Parts
 	}{
 		{"nothing", nil, nil, report.Parts{}, report.Parts{}},
@@ -253,19 +254,19 @@ func TestReportReadsOnlyNeededParts(t *testing.T) {
 		{"executions", []report.Section{report.SectionExecutions}, nil, report.Parts{Executions: true}, report.Parts{Executions: true}},
 		{"costs", []report.Section{report.SectionCosts}, nil, report.Parts{Executions: true, Days: true}, report.Parts{Executions: true}},
 		{"users", []report.Section{report.SectionUsers}, nil, report.Parts{Users: true}, report.Parts{Users: true}},
-		{"success", nil, []report.Objective{success("0.9", "")}, report.Parts{Executions: true}, report.Parts{Executions: true}},
-		{"a budget of a day", nil, []report.Objective{budget("1", "")}, report.Parts{Executions: true, Days: true}, report.Parts{Executions: true, Days: true}},
-		{"a budget of a window", nil, []report.Objective{budget("1", report.PeriodWindow)}, report.Parts{Executions: true}, report.Parts{Executions: true}},
-		{"query time", nil, []report.Objective{{QueryTime: &report.QueryTimeObjective{}}}, report.Parts{Queries: true}, report.Parts{Queries: true}},
+		{"success", nil, []objective.Objective{success("0.9", "")}, report.Parts{Executions: true}, report.Parts{Executions: true}},
+		{"a budget of a day", nil, []objective.Objective{budget("1", "")}, report.Parts{Executions: true, Days: true}, report.Parts{Executions: true, Days: true}},
+		{"a budget of a window", nil, []objective.Objective{budget("1", objective.PeriodWindow)}, report.Parts{Executions: true}, report.Parts{Executions: true}},
+		{"query time", nil, []objective.Objective{{QueryTime: &objective.QueryTime{}}}, report.Parts{Queries: true}, report.Parts{Queries: true}},
 		{
-			"everything", report.AllSections(), report.Defaults(),
+			"everything", report.AllSections(), objective.Defaults(),
 			report.Parts{Queries: true, Indexes: true, Executions: true, Days: true, Users: true},
 			report.Parts{Queries: true, Executions: true, Users: true},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			current, earlier := report.Request{Sections: tt.sections, Objectives: tt.objectives}.Parts()
+			current, earlier := report.Request{Sections: tt.sections, Objectives: resolved(tt.objectives...)}.Parts()
 			if current != tt.current || earlier != tt.earlier {
 				t.Errorf("got %+v and %+v, want %+v and %+v", current, earlier, tt.current, tt.earlier)
 			}

@@ -2,7 +2,9 @@ package report
 
 import (
 	"cmp"
-	"fmt"
+
+	"github.com/watchbill/watchbill/internal/number"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 func executionTables(e Executions, previous *Previous) []table {
@@ -16,8 +18,8 @@ func executionTables(e Executions, previous *Previous) []table {
 	}
 	return []table{
 		totals,
-		executionsTable("agents", "Executions by agent, the busiest first", "agent", "requests", e.Agents),
-		executionsTable("models", "Calls by model, the busiest first", "model", "calls", e.Models),
+		executionsTable("agents", "Executions by agent, busiest first", "agent", "requests", e.Agents),
+		executionsTable("models", "Calls by model, busiest first", "model", "calls", e.Models),
 	}
 }
 
@@ -60,7 +62,7 @@ func executionsTable(list, title, things, counted string, all []NamedExecutions)
 			count(one.Count, counted), part(one.SuccessRate), count(one.Failed, counted), count(one.Timeouts, counted),
 			took(one.Duration.Mean), took(one.Duration.P50), took(one.Duration.P95), took(one.Duration.P99),
 			count(one.Tokens.Used, "tokens"), alarming(one.UnknownUsage, "executions"),
-			costs(one.CostUSD, string(UnitUSD), one.UnpricedTokens, one.Evidence),
+			costs(one.CostUSD, string(objective.UnitUSD), one.UnpricedTokens, one.Evidence),
 		}})
 		shown = append(shown, one.Converted)
 	}
@@ -79,7 +81,7 @@ func (t *table) converted(all []Converted) {
 	}
 	t.columns = append(t.columns, column{metric: "cost_converted", head: "in " + code})
 	for i, one := range all {
-		t.rows[i].cells = append(t.rows[i].cells, figure(one.Cost, code, func(x float64) string { return money(x, code) }))
+		t.rows[i].cells = append(t.rows[i].cells, figure(one.Cost, code, func(x float64) string { return number.Money(x, code) }))
 	}
 }
 
@@ -108,7 +110,7 @@ func costTables(c Costs, previous *Previous) []table {
 
 // costEntries returns the rows of a spend, with the cost in another currency unless code is empty.
 func costEntries(s Spend, code string) []row {
-	rows := []row{entry("cost", "cost", costs(s.CostUSD, string(UnitUSD), s.UnpricedTokens, s.Evidence))}
+	rows := []row{entry("cost", "cost", costs(s.CostUSD, string(objective.UnitUSD), s.UnpricedTokens, s.Evidence))}
 	if code != "" {
 		label := "cost in " + code
 		if s.RateDate != "" {
@@ -157,7 +159,7 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 		}
 		t.rows = append(t.rows, row{name: one.Name, label: label, cells: []cell{
 			count(one.Requests, counted), count(one.Tokens.Used, "tokens"), alarming(one.UnpricedTokens, "tokens"),
-			alarming(one.UnknownUsage, "executions"), costs(one.CostUSD, string(UnitUSD), one.UnpricedTokens, one.Evidence),
+			alarming(one.UnknownUsage, "executions"), costs(one.CostUSD, string(objective.UnitUSD), one.UnpricedTokens, one.Evidence),
 			usd(one.ProviderCostUSD), usd(one.ProviderDifferenceUSD),
 		}})
 		shown = append(shown, one.Converted)
@@ -167,17 +169,23 @@ func spendTable(section Section, list, title, things, counted string, all []Name
 }
 
 func userTables(u Users, doc Document) []table {
-	title := "Users"
-	if !u.Window.equal(doc.Window.Window) {
-		title = fmt.Sprintf("Users from %s to %s UTC", minute(u.Window.From), minute(u.Window.To))
-	}
 	totals := table{
-		section: string(SectionUsers), title: title, things: "figure",
+		section: string(SectionUsers), title: "Users", things: "figure",
 		columns: []column{valueColumn("this window")},
 		rows:    []row{entry("active", "active users", count(u.Active, "users"))},
 	}
+	var before []row
 	if doc.Previous != nil && doc.Previous.ActiveUsers != nil {
-		totals.beside([]row{entry("active", "active users", count(*doc.Previous.ActiveUsers, "users"))})
+		before = []row{entry("active", "active users", count(*doc.Previous.ActiveUsers, "users"))}
+	}
+	if !u.Window.equal(doc.Window.Window) { // users are counted by whole quarters of an hour
+		totals.rows = append(totals.rows, entry("from", "counted from", moment(&u.Window.From, "")), entry("to", "counted to", moment(&u.Window.To, "")))
+		if before != nil {
+			before = append(before, entry("from", "counted from", moment(nil, nothing)), entry("to", "counted to", moment(nil, nothing)))
+		}
+	}
+	if before != nil {
+		totals.beside(before)
 	}
 	return []table{
 		totals,

@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
 // The route that agents poll, as recorded.
 const (
-	PendingMethod = "GET"
-	PendingRoute  = "/api/deployments/pending/{agent_id}"
+	PendingMethod = objective.PendingMethod
+	PendingRoute  = objective.PendingRoute
 )
 
 // Facts is the measurements of a window, over all replicas.

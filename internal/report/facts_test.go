@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
@@ -162,7 +163,7 @@ func previous(hour func(report.Window) report.Facts) *report.Facts {
 // request returns a request for all sections of the last hour.
 func request() report.Request {
 	return report.Request{
-		Name: "hourly", Window: lastHour, Sections: report.AllSections(), Objectives: report.Defaults(),
+		Name: "hourly", Window: lastHour, Sections: report.AllSections(), Objectives: objective.Resolve(nil).All,
 		CompareWith: report.ComparePrevious,
 	}
 }

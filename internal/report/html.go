@@ -4,33 +4,27 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"html/template"
 	"strconv"
 	"strings"
+
+	"github.com/watchbill/watchbill/internal/number"
 )
 
 // A page is one self-contained file without scripts, meant to be mailed and kept.
-var (
-	//go:embed page.html.tmpl
-	pageSource string
-	//go:embed page.css
-	pageStyle string
+//
+//go:embed page.css
+var pageStyle string
 
-	page = template.Must(template.New("report").Parse(pageSource))
-)
-
-// pagePolicy allows a page its own style and nothing else. It is a second defense: the template already escapes all
-// data.
+// pagePolicy allows a page its own style and nothing else. It is a second defense: markup already escapes all data.
 var pagePolicy = func() string {
 	hash := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" +
 		base64.StdEncoding.EncodeToString(hash[:]) + "'"
 }()
 
-// pageOf is the data of the template. Its strings are printable; the template escapes them.
+// pageOf is the data of a page. Its strings are printable; markup escapes them.
 type pageOf struct {
 	Policy      string
-	Style       template.CSS
 	Name        string
 	Verdict     string
 	Tone        string
@@ -69,12 +63,18 @@ type pageCell struct {
 	Head  string // of its column, if not shown above it
 }
 
-func renderHTML(doc Document) (string, error) {
+func renderHTML(doc Document) string {
+	var m markup
+	pageFor(doc).write(&m)
+	return m.String()
+}
+
+func pageFor(doc Document) pageOf {
 	headline := Headline(doc)
 	verdict := printable(string(doc.Verdict))
 	p := pageOf{
-		Policy: pagePolicy, Style: template.CSS(pageStyle),
-		Name: printable(doc.Name), Verdict: verdict, Tone: doc.Verdict.tone().class(),
+		Policy: pagePolicy,
+		Name:   printable(doc.Name), Verdict: verdict, Tone: doc.Verdict.tone().class(),
 		Rest:  strings.TrimPrefix(headline, verdict),
 		Heads: []pageHead{{"Window", doc.Window.span()}},
 	}
@@ -91,12 +91,10 @@ func renderHTML(doc Document) (string, error) {
 			p.Links = append(p.Links, tab)
 		}
 	}
-	var b strings.Builder
-	err := page.Execute(&b, p)
-	return b.String(), err
+	return p
 }
 
-// onPage returns the table for the template.
+// onPage returns the table for a page.
 func (t table) onPage(id string) pageTable {
 	const narrow = 4 // columns of figures
 	tab := pageTable{
@@ -154,7 +152,7 @@ func (c cell) onPage(of column) pageCell {
 		one.Mark = "✕"
 	}
 	if c.bar && c.value != nil && *c.value == *c.value { // not NaN
-		one.Bar = decimals(100*min(max(*c.value, 0), 1), 1)
+		one.Bar = number.Decimals(100*min(max(*c.value, 0), 1), 1)
 	}
 	return one
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/number"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // table is a part of a report for all renderers but JSON: a row per thing, a column per metric.
@@ -68,7 +70,7 @@ func met(is *bool) cell {
 }
 
 // metText returns whether an objective is met; one with a figure may still be undecided.
-func metText(r Result) cell {
+func metText(r objective.Result) cell {
 	c := met(r.Met)
 	if r.Met == nil && r.Actual != nil {
 		c.text = "unknown"
@@ -92,16 +94,16 @@ func figure(x *float64, unit string, write func(float64) string) cell {
 }
 
 func count(n int64, unit string) cell {
-	return figure(new(float64(n)), unit, func(float64) string { return grouped(n) })
+	return figure(new(float64(n)), unit, func(float64) string { return number.Grouped(n) })
 }
 
 func octets(n int64) cell {
 	return figure(new(float64(n)), "bytes", func(float64) string { return size(n) })
 }
 
-func ms(x *float64) cell    { return figure(x, string(UnitMilliseconds), inMilliseconds) }
-func took(x *float64) cell  { return figure(x, string(UnitMilliseconds), inTime) } // may be an hour
-func share(x *float64) cell { return figure(x, string(UnitRatio), percent) }
+func ms(x *float64) cell    { return figure(x, string(objective.UnitMilliseconds), number.Milliseconds) }
+func took(x *float64) cell  { return figure(x, string(objective.UnitMilliseconds), inTime) } // may be an hour
+func share(x *float64) cell { return figure(x, string(objective.UnitRatio), number.Percent) }
 
 // part returns the cell of a share that is drawn as part of a whole: utilization, success rate.
 func part(x *float64) cell {
@@ -110,12 +112,12 @@ func part(x *float64) cell {
 	return c
 }
 
-func rps(x *float64) cell { return figure(x, "requests/s", perSecond) }
-func usd(x *float64) cell { return figure(x, string(UnitUSD), dollars) }
+func rps(x *float64) cell { return figure(x, "requests/s", number.PerSecond) }
+func usd(x *float64) cell { return figure(x, string(objective.UnitUSD), dollars) }
 
 // costs returns the cell of a cost, qualified if it is not all that was spent.
 func costs(x *float64, unit string, unpriced int64, v Evidence) cell {
-	c := figure(x, unit, func(amount float64) string { return money(amount, unit) })
+	c := figure(x, unit, func(amount float64) string { return number.Money(amount, unit) })
 	qualifier := execution.CostQualifier(unpriced, v.UnknownUsage, v.EstimatedCostUSD != 0)
 	switch {
 	case qualifier == "":
@@ -146,7 +148,7 @@ func latencyEntries(l Latency) []row {
 
 // changed returns the change between two cells of the same figure.
 func changed(now, before cell) cell {
-	return derived(change(now.value, before.value, now.unit == string(UnitRatio)))
+	return derived(change(now.value, before.value, now.unit == string(objective.UnitRatio)))
 }
 
 // beside adds a column with the rows of the previous window, and one with the change of each figure.

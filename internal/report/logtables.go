@@ -67,7 +67,7 @@ func logRoutesTable(l Logs) table {
 func logQueriesTable(q LogQueries) table {
 	slow := func(n int64) cell { return alarming(n, "queries") }
 	t := table{
-		section: logsSection, title: "Logged queries, the slow ones first", things: "query",
+		section: logsSection, title: "Logged queries, slowest first", things: "query",
 		columns: queryColumns(column{metric: "slow", head: "slow"}),
 		rows:    []row{queryRow(Query{allQueries, q.Executed, q.Errors, q.Latency}, slow(q.Slow))},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/currency"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -56,10 +57,10 @@ func moneyReport(t testing.TB) report.Request {
 	return report.Request{
 		Name: "money", Window: someDays().Window, CompareWith: report.CompareNone, Currency: euros(t),
 		Sections: []report.Section{report.SectionExecutions, report.SectionCosts, report.SectionUsers},
-		Objectives: []report.Objective{
-			{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50", Period: report.PeriodWindow}},
-			{Name: "small-budget", Cost: &report.CostObjective{MaxUSD: "30", Period: report.PeriodWindow}},
-		},
+		Objectives: objective.Resolve([]objective.Objective{
+			{Name: "budget", Cost: &objective.Cost{MaxUSD: "50", Period: objective.PeriodWindow}},
+			{Name: "small-budget", Cost: &objective.Cost{MaxUSD: "30", Period: objective.PeriodWindow}},
+		}).All,
 	}
 }
 

@@ -9,42 +9,41 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
 // latencyOf returns a latency objective, which may be invalid.
-func latencyOf(route, method, quantile, threshold string) report.Objective {
-	return report.Objective{Name: "x", Latency: &report.LatencyObjective{
-		Route: route, Method: method, Quantile: quantile, Threshold: threshold,
-	}}
+func latencyOf(route, method, quantile, threshold string) objective.Objective {
+	return objective.Objective{Name: "x", Latency: &objective.Latency{Route: route, Method: method, Quantile: quantile, Threshold: threshold}}
 }
 
-func success(minimum, agent string) report.Objective {
-	return report.Objective{Name: "x", SuccessRate: &report.SuccessObjective{Min: minimum, Agent: agent}}
+func success(minimum, agent string) objective.Objective {
+	return objective.Objective{Name: "x", SuccessRate: &objective.SuccessRate{Min: minimum, Agent: agent}}
 }
 
-func budget(limit string, period report.Period) report.Objective {
-	return report.Objective{Name: "x", Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
+func budget(limit string, period objective.Period) objective.Objective {
+	return objective.Objective{Name: "x", Cost: &objective.Cost{MaxUSD: limit, Period: period}}
 }
 
 func TestObjectiveFaults(t *testing.T) {
-	good := report.Objective{Name: "good", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
-	errorRate := func(limit string) report.Objective {
-		return report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: limit}}
+	good := objective.Objective{Name: "good", ErrorRate: &objective.ErrorRate{Max: "0.01"}}
+	errorRate := func(limit string) objective.Objective {
+		return objective.Objective{Name: "x", ErrorRate: &objective.ErrorRate{Max: limit}}
 	}
 	tests := []struct {
 		name      string
-		objective report.Objective // the second of two
+		objective objective.Objective // the second of two
 		want      []string
 	}{
-		{"no kind", report.Objective{Name: "x"}, []string{"objectives[1]"}},
-		{"two kinds", report.Objective{
-			Name: "x", ErrorRate: good.ErrorRate, PoolUtilization: &report.PoolObjective{Max: "0.8"},
+		{"no kind", objective.Objective{Name: "x"}, []string{"objectives[1]"}},
+		{"two kinds", objective.Objective{
+			Name: "x", ErrorRate: good.ErrorRate, PoolUtilization: &objective.PoolUtilization{Max: "0.8"},
 		}, []string{"objectives[1]"}},
-		{"no name", report.Objective{ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
-		{"a name that no alert can have", report.Objective{Name: "A b", ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
-		{"a long name", report.Objective{Name: strings.Repeat("x", 64), ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
+		{"no name", objective.Objective{ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
+		{"a name that no alert can have", objective.Objective{Name: "A b", ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
+		{"a long name", objective.Objective{Name: strings.Repeat("x", 64), ErrorRate: good.ErrorRate}, []string{"objectives[1].name"}},
 		{"the same name", good, []string{"objectives[1].name"}},
 		{"nothing of a latency", latencyOf("", "", "", ""), []string{
 			"objectives[1].latency.route", "objectives[1].latency.quantile", "objectives[1].latency.threshold",
@@ -72,12 +71,12 @@ func TestObjectiveFaults(t *testing.T) {
 		{"share too exact", errorRate("0.0000000001"), []string{"objectives[1].errorRate.max"}},
 		{"share in other digits", errorRate("٠.١"), []string{"objectives[1].errorRate.max"}},
 		{"share with a line break", errorRate("0.1\n"), []string{"objectives[1].errorRate.max"}},
-		{"errors of no route", report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.1", Route: "x"}}, []string{"objectives[1].errorRate.route"}},
-		{"pool", report.Objective{Name: "x", PoolUtilization: &report.PoolObjective{Max: "80"}}, []string{"objectives[1].poolUtilization.max"}},
-		{"query time", report.Objective{Name: "x", QueryTime: &report.QueryTimeObjective{Quantile: "p99", Threshold: "soon"}}, []string{
+		{"errors of no route", objective.Objective{Name: "x", ErrorRate: &objective.ErrorRate{Max: "0.1", Route: "x"}}, []string{"objectives[1].errorRate.route"}},
+		{"pool", objective.Objective{Name: "x", PoolUtilization: &objective.PoolUtilization{Max: "80"}}, []string{"objectives[1].poolUtilization.max"}},
+		{"query time", objective.Objective{Name: "x", QueryTime: &objective.QueryTime{Quantile: "p99", Threshold: "soon"}}, []string{
 			"objectives[1].queryTime.quantile", "objectives[1].queryTime.threshold",
 		}},
-		{"poll rate", report.Objective{Name: "x", PollRate: &report.PollRateObjective{PerAgent: "1001", Tolerance: "2"}}, []string{
+		{"poll rate", objective.Objective{Name: "x", PollRate: &objective.PollRate{PerAgent: "1001", Tolerance: "2"}}, []string{
 			"objectives[1].pollRate.perAgent", "objectives[1].pollRate.tolerance",
 		}},
 		{"success of none", success("0", ""), []string{"objectives[1].successRate.min"}},
@@ -92,28 +91,36 @@ func TestObjectiveFaults(t *testing.T) {
 		{"a budget of states", budget("1000000.01", "Window"), []string{"objectives[1].cost.maxUSD"}},
 		{"a budget of another period", budget("50", "Month"), []string{"objectives[1].cost.period"}},
 		{"a budget of a day, small", budget("50", "day"), []string{"objectives[1].cost.period"}},
-		{"success and a budget", report.Objective{
-			Name: "x", SuccessRate: &report.SuccessObjective{Min: "0.9"}, Cost: &report.CostObjective{MaxUSD: "1"},
+		{"success and a budget", objective.Objective{
+			Name: "x", SuccessRate: &objective.SuccessRate{Min: "0.9"}, Cost: &objective.Cost{MaxUSD: "1"},
 		}, []string{"objectives[1]"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := report.ParseRequest(report.Input{Objectives: []report.Objective{good, tt.objective}}, 1, noon)
+			_, err := report.ParseRequest(report.Input{Objectives: []objective.Objective{good, tt.objective}}, 1, noon)
 			wantFields(t, err, tt.want...)
 			if err != nil && len(err.Error()) > 1000 {
 				t.Errorf("the message has %d bytes", len(err.Error()))
 			}
 		})
 	}
-	_, err := report.ParseRequest(report.Input{Objectives: make([]report.Objective, report.MaxObjectives+1)}, 1, noon)
+	_, err := report.ParseRequest(report.Input{Objectives: make([]objective.Objective, objective.MaxCount+1)}, 1, noon)
 	wantFields(t, err, "objectives")
 }
 
+// resolved returns objectives as a request has them; none if there are none.
+func resolved(written ...objective.Objective) []objective.Resolved {
+	if len(written) == 0 {
+		return nil
+	}
+	return objective.Resolve(written).All
+}
+
 // measured returns the result of one objective.
-func measured(t *testing.T, o report.Objective, f report.Facts) report.Result {
+func measured(t *testing.T, o objective.Objective, f report.Facts) objective.Result {
 	t.Helper()
 	req := request()
-	req.Objectives = []report.Objective{o}
+	req.Objectives = resolved(o)
 	doc, err := report.Compute(req, f, nil, noon, "id")
 	if err != nil {
 		t.Fatal(err)
@@ -158,16 +165,16 @@ func TestIndicators(t *testing.T) {
 		return f
 	}
 	p95 := latencyOf("/a", "", "0.95", "200ms")
-	errors := report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}
-	errorsOfA := report.Objective{Name: "x", ErrorRate: &report.ErrorRateObjective{Max: "0.01", Route: "/a"}}
-	busy := report.Objective{Name: "x", PoolUtilization: &report.PoolObjective{Max: "0.8"}}
-	queries := report.Objective{Name: "x", QueryTime: &report.QueryTimeObjective{Quantile: "0.99", Threshold: "100ms"}}
-	polling := report.Objective{Name: "x", PollRate: &report.PollRateObjective{PerAgent: "0.1", Tolerance: "0.5"}}
+	errors := objective.Objective{Name: "x", ErrorRate: &objective.ErrorRate{Max: "0.01"}}
+	errorsOfA := objective.Objective{Name: "x", ErrorRate: &objective.ErrorRate{Max: "0.01", Route: "/a"}}
+	busy := objective.Objective{Name: "x", PoolUtilization: &objective.PoolUtilization{Max: "0.8"}}
+	queries := objective.Objective{Name: "x", QueryTime: &objective.QueryTime{Quantile: "0.99", Threshold: "100ms"}}
+	polling := objective.Objective{Name: "x", PollRate: &objective.PollRate{PerAgent: "0.1", Tolerance: "0.5"}}
 	yes, no := new(true), new(false)
 
 	tests := []struct {
 		name      string
-		objective report.Objective
+		objective objective.Objective
 		facts     report.Facts
 		target    float64
 		actual    *float64
@@ -236,7 +243,7 @@ func TestIndicators(t *testing.T) {
 
 		{"budget of a day kept", budget("50", "Day"), days(execution.Spend{}, spending("2026-08-20", 1, 9, 49_999_999_999, 0)), 50, new(49.999999999), yes},
 		{"budget of a day used up", budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 50_000_000_000, 0)), 50, new(50.0), no},
-		{"budget of the dearest day", budget("50", ""), days(execution.Spend{},
+		{"budget of the most expensive day", budget("50", ""), days(execution.Spend{},
 			spending("2026-08-20", 1, 9, 20e9, 0), spending("2026-08-21", 1, 9, 60e9, 0), spending("2026-08-22", 1, 9, 40e9, 0),
 		), 50, new(60.0), no},
 		{"a day counts from its beginning", budget("50", ""), days(execution.Spend{Cost: 35e9},
@@ -276,7 +283,7 @@ func TestIndicators(t *testing.T) {
 				t.Errorf("target: got %v, want %v", got.Target, tt.target)
 			}
 			accuracy := 1e-9
-			if got.Unit == report.UnitMilliseconds {
+			if got.Unit == objective.UnitMilliseconds {
 				accuracy = sketch.RelativeAccuracy
 			}
 			if diff := cmp.Diff(tt.actual, got.Actual, cmpopts.EquateApprox(accuracy, 0)); diff != "" {
@@ -298,7 +305,7 @@ func ofUnknownUsage(requests, unknown, cost int64) execution.SpendOf {
 
 func TestResultsExplainThemselves(t *testing.T) {
 	tests := []struct {
-		objective           report.Objective
+		objective           objective.Objective
 		facts               report.Facts
 		description, detail string
 	}{
@@ -306,14 +313,14 @@ func TestResultsExplainThemselves(t *testing.T) {
 		{success("0.95", "a"), runs(1, 0, 0), "requests to a that succeeded", "0 failed of 1 request"},
 		{
 			budget("50", ""), days(execution.Spend{Unpriced: 3000}, spending("2026-08-20", 1, 9, 1e9, 20), spending("2026-08-21", 1, 9, 2e9, 100)),
-			"cost of AI agents' executions on the dearest UTC day", "2026-08-21; 3,120 tokens have no price; too much to tell",
+			"cost of AI agents' executions on the most expensive UTC day", "2026-08-21; 3,120 tokens have no price; too much to decide",
 		},
-		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the dearest UTC day", "1 token has no price"},
+		{budget("50", ""), days(execution.Spend{}, spending("2026-08-20", 1, 9, 0, 1)), "cost of AI agents' executions on the most expensive UTC day", "1 token has no price"},
 		{
 			budget("50", ""), days(execution.Spend{}, ofUnknownUsage(3, 1, 1e9)),
-			"cost of AI agents' executions on the dearest UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to tell",
+			"cost of AI agents' executions on the most expensive UTC day", "2026-08-20; usage of 1 execution is unknown or estimated; too much to decide",
 		},
-		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the dearest UTC day", ""},
+		{budget("50", ""), days(execution.Spend{}), "cost of AI agents' executions on the most expensive UTC day", ""},
 		{budget("50", "Window"), goodHour(lastHour), "cost of AI agents' executions in the window", "4,620 tokens have no price"},
 	}
 	for _, tt := range tests {
@@ -338,22 +345,22 @@ func TestVerdict(t *testing.T) {
 	slow := latencyOf("/api/deployments", "", "0.5", "1us")
 	never := latencyOf("/never", "", "0.5", "1s")
 	never.Name = "never"
-	fine := report.Objective{Name: "fine", ErrorRate: &report.ErrorRateObjective{Max: "1"}}
+	fine := objective.Objective{Name: "fine", ErrorRate: &objective.ErrorRate{Max: "1"}}
 	tests := []struct {
 		name       string
-		objectives []report.Objective
+		objectives []objective.Objective
 		want       report.Verdict
 	}{
-		{"all met", []report.Objective{fine}, report.Pass},
-		{"some without data", []report.Objective{never, fine}, report.Pass},
-		{"one missed", []report.Objective{fine, slow, never}, report.Fail},
-		{"none with data", []report.Objective{never}, report.NoData},
+		{"all met", []objective.Objective{fine}, report.Pass},
+		{"some without data", []objective.Objective{never, fine}, report.Pass},
+		{"one missed", []objective.Objective{fine, slow, never}, report.Fail},
+		{"none with data", []objective.Objective{never}, report.NoData},
 		{"none", nil, report.NoData},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			req := request()
-			req.Objectives = tt.objectives
+			req.Objectives = resolved(tt.objectives...)
 			doc, err := report.Compute(req, goodHour(lastHour), nil, noon, "id")
 			if err != nil {
 				t.Fatal(err)

@@ -75,10 +75,7 @@ func Render(w io.Writer, doc Document, format Format, opts RenderOptions) error 
 	case CSV:
 		out = renderCSV(doc)
 	case HTML:
-		var err error
-		if out, err = renderHTML(doc); err != nil {
-			return fmt.Errorf("rendering report %s as HTML: %w", text.Quote(doc.ID, 40), err)
-		}
+		out = renderHTML(doc)
 	default:
 		return fmt.Errorf("rendering report %s: unknown format %s", text.Quote(doc.ID, 40), text.Quote(string(format), 40))
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -57,7 +58,7 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(string(want), got); diff != "" {
-					t.Errorf("%s (-want +got), -update writes it anew:\n%s", golden, diff)
+					t.Errorf("%s (-want +got), -update rewrites it:\n%s", golden, diff)
 				}
 			})
 		}
@@ -97,7 +98,7 @@ func hostile(t *testing.T, evil string) report.Document {
 	doc := computed(t, request(), f, previous(badHour))
 	doc.ID, doc.Name, doc.Verdict = evil, evil, report.Verdict(evil)
 	doc.Objectives[0].Name, doc.Objectives[0].Description, doc.Objectives[0].Detail = evil, evil, evil
-	doc.Objectives[0].Unit, doc.Objectives[0].Comparison = report.Unit(evil), report.Comparison(evil)
+	doc.Objectives[0].Unit, doc.Objectives[0].Comparison = objective.Unit(evil), objective.Comparison(evil)
 	return doc
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/text"
 )
 
@@ -55,14 +56,14 @@ const (
 
 // Input is a request for a report as sent by a client. All fields are optional. Decode it strictly.
 type Input struct {
-	Name        string      `json:"name,omitempty"`         // for people, at most 100 characters
-	Hours       *int64      `json:"hours,omitempty"`        // the window is the last Hours hours
-	From        string      `json:"from,omitempty"`         // or from one RFC 3339 time …
-	To          string      `json:"to,omitempty"`           // … up to another
-	Sections    []string    `json:"sections,omitempty"`     // default: all
-	Objectives  []Objective `json:"objectives,omitempty"`   // default: Defaults
-	CompareWith CompareWith `json:"compare_with,omitempty"` // default: Previous
-	Keep        *int64      `json:"keep,omitempty"`         // reports of the name to keep, with this one; default: all
+	Name        string                `json:"name,omitempty"`         // for people, at most 100 characters
+	Hours       *int64                `json:"hours,omitempty"`        // the window is the last Hours hours
+	From        string                `json:"from,omitempty"`         // or from one RFC 3339 time …
+	To          string                `json:"to,omitempty"`           // … up to another
+	Sections    []string              `json:"sections,omitempty"`     // default: all
+	Objectives  []objective.Objective `json:"objectives,omitempty"`   // default: objective.Defaults
+	CompareWith CompareWith           `json:"compare_with,omitempty"` // default: Previous
+	Keep        *int64                `json:"keep,omitempty"`         // reports of the name to keep, with this one; default: all
 }
 
 // Request is a valid request for a report.
@@ -70,7 +71,7 @@ type Request struct {
 	Name        string
 	Window      Window
 	Sections    []Section
-	Objectives  []Objective
+	Objectives  []objective.Resolved
 	CompareWith CompareWith
 	Keep        int // number of reports of the name; 0: all
 
@@ -85,20 +86,16 @@ const MaxKeep = 1000
 func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) {
 	var faults FieldErrors
 	f := fields{faults: &faults}
-	r := Request{Name: in.Name, Objectives: in.Objectives, CompareWith: in.CompareWith}
+	r := Request{Name: in.Name, CompareWith: in.CompareWith}
 	f.text("name", in.Name, 100)
 	if r.Name == "" {
 		r.Name = DefaultName
 	}
 	r.Window = in.window(f, defaultHours, now)
 	r.Sections = in.sections(f)
-	if in.Objectives == nil {
-		r.Objectives = Defaults()
-	} else if len(in.Objectives) == 0 {
-		f.fault("objectives", "must not be empty; leave it out for the default ones")
-	}
-	_, objectiveFaults := indicators(r.Objectives)
-	faults = append(faults, objectiveFaults...)
+	objectives := objective.Resolve(in.Objectives)
+	r.Objectives = objectives.All
+	faults.take(objectives.Faults)
 	switch r.CompareWith {
 	case "":
 		r.CompareWith = ComparePrevious
@@ -123,9 +120,9 @@ func (r Request) Parts() (current, previous Parts) {
 	wanted := func(section Section) bool { return slices.Contains(r.Sections, section) }
 	var judged Parts
 	for _, o := range r.Objectives {
-		judged.Queries = judged.Queries || o.QueryTime != nil
-		judged.Executions = judged.Executions || o.SuccessRate != nil || o.Cost != nil
-		judged.Days = judged.Days || o.Cost != nil && o.Cost.Period != PeriodWindow
+		judged.Queries = judged.Queries || o.Needs.Queries
+		judged.Executions = judged.Executions || o.Needs.Executions
+		judged.Days = judged.Days || o.Needs.Days
 	}
 	previous = judged
 	previous.Executions = judged.Executions || wanted(SectionExecutions) || wanted(SectionCosts)
@@ -142,7 +139,7 @@ func (in Input) window(f fields, defaultHours int64, now time.Time) Window {
 	var faults FieldErrors
 	switch {
 	case in.Hours != nil && in.From+in.To != "":
-		f.fault("hours", "cannot stand beside from and to")
+		f.fault("hours", "cannot be combined with from and to")
 	case in.From != "" && in.To == "":
 		f.fault("to", "is missing beside from")
 	case in.From == "" && in.To != "":
@@ -156,6 +153,13 @@ func (in Input) window(f fields, defaultHours int64, now time.Time) Window {
 	}
 	*f.faults = append(*f.faults, faults...)
 	return w
+}
+
+// ParseSections returns the sections of a request; nil means all. Its error is a FieldErrors about the field "sections".
+func ParseSections(names []string) ([]Section, error) {
+	var faults FieldErrors
+	sections := Input{Sections: names}.sections(fields{faults: &faults})
+	return sections, faults.err()
 }
 
 func (in Input) sections(f fields) []Section {

@@ -10,11 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
 func TestParseRequest(t *testing.T) {
-	objectives := []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.05"}}}
+	objectives := []objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.05"}}}
 	tests := []struct {
 		name string
 		in   report.Input
@@ -36,7 +37,7 @@ func TestParseRequest(t *testing.T) {
 			r.Sections = []report.Section{report.SectionErrors, report.SectionPendingDeployments}
 		}},
 		{"objectives and no comparison", report.Input{Objectives: objectives, CompareWith: "None"}, func(r *report.Request) {
-			r.Name, r.Objectives, r.CompareWith = report.DefaultName, objectives, report.CompareNone
+			r.Name, r.Objectives, r.CompareWith = report.DefaultName, objective.Resolve(objectives).All, report.CompareNone
 		}},
 		{"keep", report.Input{Keep: new(int64(report.MaxKeep))}, func(r *report.Request) {
 			r.Name, r.Keep = report.DefaultName, report.MaxKeep
@@ -50,7 +51,7 @@ func TestParseRequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.Transformer("written", func(r objective.Resolved) objective.Objective { return r.Objective })); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -86,12 +87,12 @@ func TestParseRequestReportsEveryFault(t *testing.T) {
 		{"sections without end", report.Input{Sections: slices.Repeat([]string{"errors"}, 1000)}, []string{"sections"}},
 		{"unknown sections", report.Input{Sections: []string{"errors", "user", "pending_deployments"}}, []string{"sections[1]", "sections[2]"}},
 		{"a section twice", report.Input{Sections: []string{"errors", "errors"}}, []string{"sections[1]"}},
-		{"no objectives", report.Input{Objectives: []report.Objective{}}, []string{"objectives"}},
+		{"no objectives", report.Input{Objectives: []objective.Objective{}}, []string{"objectives"}},
 		{"keep none", report.Input{Keep: new(int64(0))}, []string{"keep"}},
 		{"keep too many", report.Input{Keep: new(int64(report.MaxKeep + 1))}, []string{"keep"}},
 		{"another comparison", report.Input{CompareWith: "previous"}, []string{"compare_with"}},
 		{"everything", report.Input{
-			Name: "\n", Hours: new(int64(-1)), Sections: []string{""}, Objectives: []report.Objective{{}}, CompareWith: "x",
+			Name: "\n", Hours: new(int64(-1)), Sections: []string{""}, Objectives: []objective.Objective{{}}, CompareWith: "x",
 		}, []string{"name", "hours", "sections[0]", "objectives[0].name", "objectives[0]", "compare_with"}},
 	}
 	for _, tt := range tests {
@@ -126,10 +127,10 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Add([]byte(`{"name":"x","hours":24,"sections":["errors"],"compare_with":"None"}`))
 	f.Add([]byte(`{"from":"2026-08-20T11:00:00Z","to":"2026-08-20T12:00:00Z"}`))
-	all, err := json.Marshal(report.Input{Objectives: append(report.Defaults(),
-		report.Objective{Name: "tutor", SuccessRate: &report.SuccessObjective{Min: "0.9", Agent: "tutor"}},
-		report.Objective{Name: "day", Cost: &report.CostObjective{MaxUSD: "50"}},
-		report.Objective{Name: "window", Cost: &report.CostObjective{MaxUSD: "0.5", Period: report.PeriodWindow}},
+	all, err := json.Marshal(report.Input{Objectives: append(objective.Defaults(),
+		objective.Objective{Name: "tutor", SuccessRate: &objective.SuccessRate{Min: "0.9", Agent: "tutor"}},
+		objective.Objective{Name: "day", Cost: &objective.Cost{MaxUSD: "50"}},
+		objective.Objective{Name: "window", Cost: &objective.Cost{MaxUSD: "0.5", Period: objective.PeriodWindow}},
 	)})
 	if err != nil {
 		f.Fatal(err)

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/watchbill/watchbill/internal/number"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // objectivesSection is the name of a document's first table.
@@ -12,19 +15,19 @@ const objectivesSection = "objectives"
 
 func objectivesTable(doc Document) table {
 	t := table{
-		section: objectivesSection, title: "Objectives", things: "objective", none: "There are none.",
+		section: objectivesSection, title: "Objectives", things: "objective", none: "None.",
 		columns: []column{
 			{metric: "met", head: "met", words: true},
 			{metric: "target", head: "target"},
 			{metric: "actual", head: "actual"},
 		},
 	}
-	hasBudget := func(r Result) bool { return r.ErrorBudgetRemaining != nil }
+	hasBudget := func(r objective.Result) bool { return r.ErrorBudgetRemaining != nil }
 	budgets := slices.ContainsFunc(doc.Objectives, hasBudget)
 	if budgets {
 		t.columns = append(t.columns, column{metric: "error_budget_remaining", head: "budget left"})
 	}
-	previous := map[string]Result{}
+	previous := map[string]objective.Result{}
 	if doc.Previous != nil {
 		t.columns = append(t.columns, column{metric: "previous", head: "previous"}, column{head: "change"})
 		for _, r := range doc.Previous.Objectives {
@@ -33,7 +36,7 @@ func objectivesTable(doc Document) table {
 	}
 	t.columns = append(t.columns, column{head: "what", words: true})
 	for _, r := range doc.Objectives {
-		inUnit := func(x *float64) cell { return figure(x, string(r.Unit), r.Unit.write) }
+		inUnit := func(x *float64) cell { return figure(x, string(r.Unit), r.Unit.Format) }
 		target, actual := inUnit(&r.Target), inUnit(r.Actual)
 		target.text = TargetText(r)
 		if r.Actual != nil {
@@ -118,7 +121,7 @@ func endpointsTable(endpoints []Endpoint) table {
 }
 
 func pendingTable(p Pending) table {
-	pollRate := func(x *float64) cell { return figure(x, string(UnitPollRate), perSecond) }
+	pollRate := func(x *float64) cell { return figure(x, string(objective.UnitPollRate), number.PerSecond) }
 	return table{
 		section: string(SectionPendingDeployments), title: "Pending deployments", things: "figure",
 		columns: []column{valueColumn("value")},
@@ -126,13 +129,13 @@ func pendingTable(p Pending) table {
 			entry("requests", "polls", count(p.Requests, "requests")),
 			entry("rps", "poll rate", rps(p.RPS)),
 			entry("agents", "agents polling, at the end", count(p.Agents, "agents")),
-			entry("mean_agents", "agents polling, mean", figure(&p.MeanAgents, "agents", significant)),
+			entry("mean_agents", "agents polling, mean", figure(&p.MeanAgents, "agents", number.Significant)),
 			entry("rps_per_agent", "poll rate per agent", pollRate(p.RPSPerAgent)),
-			entry("expected_rps_per_agent", "poll rate per agent, as hinted", pollRate(p.ExpectedRPSPerAgent)),
+			entry("expected_rps_per_agent", "poll rate per agent, as requested", pollRate(p.ExpectedRPSPerAgent)),
 			entry("empty_ratio", "polls without work", share(p.EmptyRatio)),
-			entry("polls_empty", "polls answered empty", count(p.Polls.Empty, "requests")),
-			entry("polls_not_modified", "polls answered not modified", count(p.Polls.NotModified, "requests")),
-			entry("polls_delivered", "polls answered with work", count(p.Polls.Delivered, "requests")),
+			entry("polls_empty", "polls with an empty response", count(p.Polls.Empty, "requests")),
+			entry("polls_not_modified", "polls with a not-modified response", count(p.Polls.NotModified, "requests")),
+			entry("polls_delivered", "polls with work", count(p.Polls.Delivered, "requests")),
 			entry("polls_failed", "polls failed", count(p.Polls.Failed, "requests")),
 			entry("error_rate", "error rate (5xx)", share(p.ErrorRate)),
 			entry("client_error_rate", "client error rate (4xx)", share(p.ClientErrorRate)),
@@ -154,7 +157,7 @@ func poolTable(p DatabasePool) table {
 			{metric: "wait_seconds", head: "waited"},
 		},
 	}
-	connections := func(x float64) cell { return figure(&x, "connections", significant) }
+	connections := func(x float64) cell { return figure(&x, "connections", number.Significant) }
 	for _, r := range p.Replicas {
 		t.rows = append(t.rows, row{name: r.Replica, label: r.Replica, cells: []cell{
 			count(int64(r.Max), "connections"), connections(r.InUseMean), connections(r.InUsePeak),
@@ -183,7 +186,7 @@ const allQueries = "all"
 
 func queriesTable(q Queries) table {
 	t := table{
-		section: string(SectionQueries), title: "Queries, the slowest first", things: "query",
+		section: string(SectionQueries), title: "Queries, slowest first", things: "query",
 		columns: queryColumns(),
 		rows:    []row{queryRow(Query{allQueries, q.Executed, q.Errors, q.Latency})},
 	}
@@ -195,7 +198,7 @@ func queriesTable(q Queries) table {
 
 func indexTables(indexes []Index) []table {
 	used := table{
-		section: string(SectionIndexes), title: "Indexes", things: "index", none: "None were looked at.",
+		section: string(SectionIndexes), title: "Indexes", things: "index", none: "None were read.",
 		columns: []column{
 			{metric: "exists", head: "exists", words: true},
 			{metric: "scans", head: "scans"},
@@ -205,7 +208,7 @@ func indexTables(indexes []Index) []table {
 		},
 	}
 	plans := table{
-		section: string(SectionIndexes), title: "Plans", things: "index", none: "None were asked for.",
+		section: string(SectionIndexes), title: "Plans", things: "index", none: "None were requested.",
 		columns: []column{
 			{metric: "plan_uses_index", head: "used", words: true},
 			{metric: "shape", head: "query", words: true},

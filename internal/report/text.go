@@ -5,6 +5,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/internal/number"
 )
 
 func (v Verdict) tone() tone {
@@ -22,7 +24,7 @@ func (v Verdict) tone() tone {
 func (c Coverage) span() string {
 	measured := "nothing measured"
 	if length := c.To.Sub(c.From).Seconds(); c.CoveredSeconds > 0 && length > 0 {
-		measured = percent(c.CoveredSeconds/length) + " measured"
+		measured = number.Percent(c.CoveredSeconds/length) + " measured"
 	}
 	return fmt.Sprintf("%s to %s UTC, %s", minute(c.From), minute(c.To), measured)
 }

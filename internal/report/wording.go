@@ -1,6 +1,11 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/watchbill/watchbill/internal/number"
+	"github.com/watchbill/watchbill/internal/objective"
+)
 
 // Short texts about a report, for callers that show less than a whole one. The renderers use the same texts. Documents
 // are not trusted: the texts are printable and of limited length.
@@ -21,9 +26,9 @@ func Headline(doc Document) string {
 	s := printable(string(doc.Verdict))
 	switch {
 	case missed > 0:
-		s += fmt.Sprintf(": %d of %s missed", missed, counted(int64(len(doc.Objectives)), "objective"))
+		s += fmt.Sprintf(": %d of %s missed", missed, number.Counted(int64(len(doc.Objectives)), "objective"))
 	case doc.Verdict == Pass:
-		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without-undecided, counted(int64(len(doc.Objectives)), "objective"))
+		s += fmt.Sprintf(": %d of %s met", len(doc.Objectives)-without-undecided, number.Counted(int64(len(doc.Objectives)), "objective"))
 	}
 	if without > 0 && doc.Verdict != NoData {
 		s += fmt.Sprintf(", %d without data", without)
@@ -38,19 +43,19 @@ func Headline(doc Document) string {
 }
 
 // TargetText returns the target in words: "< 200 ms", "0.1/s ± 50 %".
-func TargetText(r Result) string {
-	if r.Comparison == Around && r.Tolerance != nil {
-		return r.Unit.write(r.Target) + " ± " + percent(*r.Tolerance)
+func TargetText(r objective.Result) string {
+	if r.Comparison == objective.Around && r.Tolerance != nil {
+		return r.Unit.Format(r.Target) + " ± " + number.Percent(*r.Tolerance)
 	}
-	return printable(string(r.Comparison)) + " " + r.Unit.write(r.Target)
+	return printable(string(r.Comparison)) + " " + r.Unit.Format(r.Target)
 }
 
 // ActualText returns the actual figure in words: "3.1 ms", "99.2 %", "12.30 USD"; empty without data.
-func ActualText(r Result) string {
+func ActualText(r objective.Result) string {
 	if r.Actual == nil {
 		return ""
 	}
-	text := r.Unit.write(*r.Actual)
+	text := r.Unit.Format(*r.Actual)
 	if r.AtLeast {
 		return "at least " + text
 	}
@@ -58,9 +63,9 @@ func ActualText(r Result) string {
 }
 
 // BudgetText returns how much of the error budget is left: "62 %", "-250 %"; empty for an objective without one.
-func BudgetText(r Result) string {
+func BudgetText(r objective.Result) string {
 	if r.ErrorBudgetRemaining == nil {
 		return ""
 	}
-	return percent(*r.ErrorBudgetRemaining)
+	return number.Percent(*r.ErrorBudgetRemaining)
 }

@@ -4,38 +4,39 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
 func TestTextFormat(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		result                 report.Result
+		result                 objective.Result
 		target, actual, budget string
 	}{
 		"latency": {
-			report.Result{Comparison: report.Below, Target: 200, Actual: new(3.1), Unit: report.UnitMilliseconds, ErrorBudgetRemaining: new(0.62)},
+			objective.Result{Comparison: objective.Below, Target: 200, Actual: new(3.1), Unit: objective.UnitMilliseconds, ErrorBudgetRemaining: new(0.62)},
 			"< 200 ms", "3.1 ms", "62 %",
 		},
 		"success": {
-			report.Result{Comparison: report.Above, Target: 0.95, Actual: new(0.992), Unit: report.UnitRatio, ErrorBudgetRemaining: new(0.84)},
+			objective.Result{Comparison: objective.Above, Target: 0.95, Actual: new(0.992), Unit: objective.UnitRatio, ErrorBudgetRemaining: new(0.84)},
 			"> 95 %", "99.2 %", "84 %",
 		},
 		"errors": {
-			report.Result{Comparison: report.Below, Target: 0.01, Actual: new(0.035), Unit: report.UnitRatio, ErrorBudgetRemaining: new(-2.5)},
+			objective.Result{Comparison: objective.Below, Target: 0.01, Actual: new(0.035), Unit: objective.UnitRatio, ErrorBudgetRemaining: new(-2.5)},
 			"< 1 %", "3.5 %", "-250 %",
 		},
 		"polls": {
-			report.Result{Comparison: report.Around, Target: 0.1, Tolerance: new(0.5), Actual: new(0.0), Unit: report.UnitPollRate},
+			objective.Result{Comparison: objective.Around, Target: 0.1, Tolerance: new(0.5), Actual: new(0.0), Unit: objective.UnitPollRate},
 			"0.1/s ± 50 %", "0/s", "",
 		},
 		"cost": {
-			report.Result{Comparison: report.Below, Target: 50, Actual: new(12.3), Unit: report.UnitUSD},
+			objective.Result{Comparison: objective.Below, Target: 50, Actual: new(12.3), Unit: objective.UnitUSD},
 			"< 50.00 USD", "12.30 USD", "",
 		},
-		"without data":  {report.Result{Comparison: report.Below, Target: 50, Unit: report.UnitUSD}, "< 50.00 USD", "", ""},
-		"a lower bound": {report.Result{Comparison: report.Below, Target: 50, Unit: report.UnitUSD, Actual: new(12.3), AtLeast: true}, "< 50.00 USD", "at least 12.30 USD", ""},
-		"hostile":       {report.Result{Comparison: "\x1b[2J", Target: 1, Unit: "\x1b"}, "\ufffd[2J 1", "", ""},
+		"without data":  {objective.Result{Comparison: objective.Below, Target: 50, Unit: objective.UnitUSD}, "< 50.00 USD", "", ""},
+		"a lower bound": {objective.Result{Comparison: objective.Below, Target: 50, Unit: objective.UnitUSD, Actual: new(12.3), AtLeast: true}, "< 50.00 USD", "at least 12.30 USD", ""},
+		"hostile":       {objective.Result{Comparison: "\x1b[2J", Target: 1, Unit: "\x1b"}, "\ufffd[2J 1", "", ""},
 	} {
 		got := []string{report.TargetText(tt.result), report.ActualText(tt.result), report.BudgetText(tt.result)}
 		if got[0] != tt.target || got[1] != tt.actual || got[2] != tt.budget {
@@ -48,7 +49,7 @@ func TestTextFormat(t *testing.T) {
 func TestTextMatchesReport(t *testing.T) {
 	t.Parallel()
 	req := request()
-	req.Objectives = append(req.Objectives, report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50"}})
+	req.Objectives = append(req.Objectives, resolved(objective.Objective{Name: "budget", Cost: &objective.Cost{MaxUSD: "50"}})...)
 	doc := computed(t, req, goodHour(lastHour), nil)
 	tables := cellsOfMarkdown(rendered(t, doc, report.Markdown, report.RenderOptions{}))
 	for i, r := range doc.Objectives {
@@ -65,21 +66,21 @@ func TestTextMatchesReport(t *testing.T) {
 
 func TestHeadline(t *testing.T) {
 	t.Parallel()
-	yes, no := report.Result{Met: new(true)}, report.Result{Met: new(false)}
-	none, undecided := report.Result{}, report.Result{Actual: new(1.0)}
+	yes, no := objective.Result{Met: new(true)}, objective.Result{Met: new(false)}
+	none, undecided := objective.Result{}, objective.Result{Actual: new(1.0)}
 	before := func(v report.Verdict) *report.Previous { return &report.Previous{Verdict: v} }
 	for _, tt := range []struct {
 		doc  report.Document
 		want string
 	}{
-		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, yes}}, "Pass: 2 of 2 objectives met"},
-		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes}}, "Pass: 1 of 1 objective met"},
-		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, none}}, "Pass: 1 of 2 objectives met, 1 without data"},
-		{report.Document{Verdict: report.Fail, Objectives: []report.Result{yes, no, none}}, "Fail: 1 of 3 objectives missed, 1 without data"},
-		{report.Document{Verdict: report.Pass, Objectives: []report.Result{yes, undecided}}, "Pass: 1 of 2 objectives met, 1 undecided"},
-		{report.Document{Verdict: report.NoData, Objectives: []report.Result{none}}, "NoData"},
+		{report.Document{Verdict: report.Pass, Objectives: []objective.Result{yes, yes}}, "Pass: 2 of 2 objectives met"},
+		{report.Document{Verdict: report.Pass, Objectives: []objective.Result{yes}}, "Pass: 1 of 1 objective met"},
+		{report.Document{Verdict: report.Pass, Objectives: []objective.Result{yes, none}}, "Pass: 1 of 2 objectives met, 1 without data"},
+		{report.Document{Verdict: report.Fail, Objectives: []objective.Result{yes, no, none}}, "Fail: 1 of 3 objectives missed, 1 without data"},
+		{report.Document{Verdict: report.Pass, Objectives: []objective.Result{yes, undecided}}, "Pass: 1 of 2 objectives met, 1 undecided"},
+		{report.Document{Verdict: report.NoData, Objectives: []objective.Result{none}}, "NoData"},
 		{
-			report.Document{Verdict: report.Pass, Objectives: []report.Result{yes}, Previous: before(report.Fail)},
+			report.Document{Verdict: report.Pass, Objectives: []objective.Result{yes}, Previous: before(report.Fail)},
 			"Pass: 1 of 1 objective met (previous window: Fail)",
 		},
 		{report.Document{Verdict: "\x1b[31m", Previous: before("\u202e")}, "\ufffd[31m (previous window: \ufffd)"},

@@ -29,7 +29,7 @@ type fakeAccounts struct {
 var (
 	errFakeToken = &fault.Error{Kind: fault.Forbidden, Code: "token_refused", Detail: "not a token of mine"}
 	errFakeRight = &fault.Error{Kind: fault.Forbidden, Code: "forbidden", Detail: "a right is missing"}
-	errFakeAway  = &fault.Error{Kind: fault.Unavailable, Code: "unavailable", Detail: "Kubernetes is away"}
+	errFakeAway  = &fault.Error{Kind: fault.Unavailable, Code: "unavailable", Detail: "Kubernetes is unavailable"}
 )
 
 func jwt(namespace, name string) string { return "jwt." + namespace + "." + name }

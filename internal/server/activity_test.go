@@ -155,7 +155,7 @@ func TestEveryResponseField(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t, func(o *Options) { o.Executions = countedExecutions{rows: []execution.Execution{tt.e}} })
 			got := a.admin(t, "/api/admin/errors").want(http.StatusOK)
-			if want := `{"status":"success","errors":[` + tt.want + `]}`; got.Body.String() != want {
+			if want := `{"status":"success","errors":[` + tt.want + `]}` + "\n"; got.Body.String() != want {
 				t.Errorf("got  %s\nwant %s", got.Body, want)
 			}
 		})

@@ -313,7 +313,7 @@ func TestMetricsWithoutATokenWaitApart(t *testing.T) {
 	}
 	awaitCount(t, func() int { return len(a.traffic.Open.Waiting) }, traffic.MaxWaiting)
 	if got := get(3); got != http.StatusTooManyRequests {
-		t.Errorf("one more is answered %d, want 429", got)
+		t.Errorf("one more returned %d, want 429", got)
 	}
 	if got := facts.reads(); got != traffic.MaxComputing {
 		t.Errorf("%d answers are computed at a time, want %d", got, traffic.MaxComputing)

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/testkit/badexecutions"
@@ -13,7 +14,7 @@ func TestBadExecutions(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	good := `{"user_id":"good","agent_name":"a","status":"success"}`
-	for name, tt := range badexecutions.All() {
+	for name, tt := range badexecutions.All(time.Now()) {
 		t.Run(name, func(t *testing.T) {
 			check := func(got openapi.RecordedExecutions, index int32, accepted int32) {
 				t.Helper()

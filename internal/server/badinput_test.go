@@ -71,16 +71,23 @@ func newFixture(t testing.TB) *fixture {
 		"POST /api/ai/process-stream":                   {path: "/api/ai/process-stream", body: `{"type":"t","user_id":"u","message":"m","options":{"k":1}}`},
 		"POST /v1/logs": {path: "/v1/logs", body: `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"gen_ai.choice","traceId":"4bf92f3577b34da6a3ce929d0e0e4736",` +
 			`"spanId":"00f067aa0ba902b7","body":{"stringValue":"ho"}}]}]}]}`},
-		"POST /v1/traces":                        {path: "/v1/traces", body: inference("s", time.Now())},
-		"POST /v1/metrics":                       {path: "/v1/metrics"},
-		"GET /api/admin/metrics":                 {path: "/api/admin/metrics"},
-		"GET /api/admin/errors":                  {path: "/api/admin/errors"},
-		"GET /api/admin/user-activity/{user_id}": {path: "/api/admin/user-activity/u"},
-		"GET /api/admin/costs":                   {path: "/api/admin/costs"},
-		"DELETE /api/admin/users/{user_id}":      {path: "/api/admin/users/u"},
-		"GET /api/admin/names":                   {path: "/api/admin/names"},
-		"DELETE /api/admin/names/agent/{name}":   {path: "/api/admin/names/agent/n"},
-		"DELETE /api/admin/names/model/{name}":   {path: "/api/admin/names/model/n"},
+		"POST /v1/traces":                          {path: "/v1/traces", body: inference("s", time.Now())},
+		"POST /v1/metrics":                         {path: "/v1/metrics"},
+		"GET /api/admin/metrics":                   {path: "/api/admin/metrics"},
+		"GET /api/admin/errors":                    {path: "/api/admin/errors"},
+		"GET /api/admin/user-activity/{user_id}":   {path: "/api/admin/user-activity/u"},
+		"GET /api/admin/users":                     {path: "/api/admin/users"},
+		"GET /api/admin/adoption":                  {path: "/api/admin/adoption"},
+		"GET /api/events":                          {path: "/api/events"},
+		"GET /api/metrics/series":                  {path: "/api/metrics/series?hours=2"},
+		"GET /api/admin/metrics/series":            {path: "/api/admin/metrics/series?group_by=agent"},
+		"GET /api/admin/costs":                     {path: "/api/admin/costs"},
+		"GET /api/admin/executions":                {path: "/api/admin/executions?agent=a"},
+		"GET /api/admin/executions/{execution_id}": {path: "/api/admin/executions/e"},
+		"DELETE /api/admin/users/{user_id}":        {path: "/api/admin/users/u"},
+		"GET /api/admin/names":                     {path: "/api/admin/names"},
+		"DELETE /api/admin/names/agent/{name}":     {path: "/api/admin/names/agent/n"},
+		"DELETE /api/admin/names/model/{name}":     {path: "/api/admin/names/model/n"},
 	}
 	return w
 }
@@ -198,13 +205,14 @@ func TestBadPathParameters(t *testing.T) {
 		}
 		name, after, _ := strings.Cut(rest, "}")
 		bad := []string{"a\x00b", "a\xffb", "a\nb", strings.Repeat("x", 257), strings.Repeat("x", 10_000)}
-		if name == "name" {
+		anything := name == "user_id" || name == "name" || name == "execution_id"
+		if name == "name" || name == "execution_id" {
 			bad = append(bad, strings.Repeat("x", 129))
 		}
-		if name != "user_id" && name != "name" { // these accept anything else
+		if !anything {
 			bad = append(bad, "a b", "a/b", "/", "..", ".", "ключ", "-a", "a%b", "*", "'; DROP TABLE agents; --", strings.Repeat("a", 129))
 		}
-		if name != "agent_id" && name != "user_id" && name != "name" {
+		if name != "agent_id" && !anything {
 			bad = append(bad, "1", "a1", "0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1", "0197a1b27c3d7e4f8a5b6c7d8e9f0a1b",
 				"{0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b}", "urn:uuid:0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b", "0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1g")
 		}

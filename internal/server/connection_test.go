@@ -93,12 +93,12 @@ func TestSlowClientsAreDisconnected(t *testing.T) {
 		s.ReadHeaderTimeout, s.ReadTimeout = 50*time.Millisecond, 100*time.Millisecond
 	})
 	if got := exchangeRaw(t, address, "GET /livez HTTP/1.1\r\nHost: x\r\n"); strings.Contains(got, "200 OK") {
-		t.Errorf("half a header was answered %q", got)
+		t.Errorf("half a header returned %q", got)
 	}
 	got := exchangeRaw(t, address, "POST /api/agents HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+adminToken+
 		"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"name\":")
 	if !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, `"slow_body"`) {
-		t.Errorf("half a body was answered %q, want 408", got)
+		t.Errorf("half a body returned %q, want 408", got)
 	}
 }
 

@@ -76,5 +76,5 @@ func (s *Server) encodeProblem(x *endpoint.Exchange, p *openapi.Problem) (mediaT
 	if err != nil {
 		body = nil
 	}
-	return "application/problem+json", body
+	return "application/problem+json", append(body, '\n')
 }

@@ -192,7 +192,7 @@ func TestGRPCBrokenMessages(t *testing.T) {
 		"an unknown compression":          {header: map[string]string{"Grpc-Encoding": "snappy"}, body: []byte{1, 0, 0, 0, 1, 9}, status: "12", says: "gzip, zstd"},
 		"zstd that is none":               {header: map[string]string{"Grpc-Encoding": "zstd"}, body: []byte("\x01\x00\x00\x00\x05hello"), status: "3", says: "not zstd"},
 		"a timeout that is none":          {header: map[string]string{"Grpc-Timeout": "soon"}, body: empty, status: "3", says: "grpc-timeout"},
-		"a timeout that is over":          {header: map[string]string{"Grpc-Timeout": "1n"}, body: empty, status: "4", says: "time is over"},
+		"a timeout that is over":          {header: map[string]string{"Grpc-Timeout": "1n"}, body: empty, status: "4", says: "deadline has passed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,7 +203,7 @@ func TestGRPCBrokenMessages(t *testing.T) {
 		})
 	}
 	if got := exchangeRaw(t, address, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.Contains(got, "415") || !strings.Contains(got, "gRPC") {
-		t.Errorf("HTTP/1.1 is answered with %q", got)
+		t.Errorf("HTTP/1.1 returned %q", got)
 	}
 	sendGarbage(t, address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\xff\xff garbage that is no frame")
 }

@@ -40,7 +40,7 @@ func TestAgents(t *testing.T) {
 		return a.send(t, request{method: "GET", path: "/api/deployments/pending/a1", token: token}).Code
 	}
 	if got := poll(agent.Token); got != http.StatusOK {
-		t.Errorf("the new token is answered %d", got)
+		t.Errorf("the new token returned %d", got)
 	}
 	var rotated openapi.EnrolledAgent
 	a.send(t, request{method: "POST", path: "/api/agents/a1/token", token: adminToken}).want(http.StatusOK).decode(&rotated)
@@ -57,7 +57,7 @@ func TestAgents(t *testing.T) {
 	a.send(t, request{method: "DELETE", path: "/api/agents/a1", token: adminToken}).want(http.StatusNotFound)
 	a.send(t, request{method: "POST", path: "/api/agents/a1/token", token: adminToken}).want(http.StatusNotFound)
 	if got := poll(rotated.Token); got != http.StatusUnauthorized {
-		t.Errorf("a deleted agent's token is answered %d", got)
+		t.Errorf("a deleted agent's token returned %d", got)
 	}
 }
 
@@ -224,6 +224,9 @@ func TestDeploymentList(t *testing.T) {
 		"paged":              {"limit=2", ids},
 		"one agent":          {"agent_id=a1&limit=1", []string{ids[0], ids[2], ids[4]}},
 		"a status":           {"status=pending&limit=4", ids},
+		"no such outcome":    {"status=succeeded", nil},
+		"another spelling":   {"status=success", nil},
+		"American spelling":  {"status=canceled", nil},
 		"a group":            {"group_id=" + group, ids[:1]},
 		"agent and status":   {"agent_id=a1&status=running", nil},
 		"an agent that isnt": {"agent_id=nobody", nil},

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/logging"
@@ -75,7 +76,11 @@ type Options struct {
 	// SignIns counts a sign-in by one of sessions.Results.
 	SignIns func(result string)
 	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
-	UnreadCount func(name string)
+	UnreadCount   func(name string)
+	TrafficSeries traffic.Series
+	Events        traffic.Events
+	// PriceOf, if not nil, returns the price of an execution in the price list in force.
+	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
 	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
 	Strains func() []string
 
@@ -190,7 +195,7 @@ func New(opts Options) (*Server, error) {
 			Log: opts.Log, Now: opts.Now, Random: opts.Random, Jitter: opts.Jitter,
 		}),
 		executions: executions.New(executions.Options{
-			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now,
+			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now, PriceOf: opts.PriceOf,
 		}),
 		reports: reports.New(reports.Options{
 			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
@@ -203,7 +208,7 @@ func New(opts Options) (*Server, error) {
 		live: live.New(live.Options{
 			Hub: opts.Live, IsOver: opts.Sessions.IsOver, Observe: opts.LiveEnds, Now: opts.Now, Jitter: opts.Jitter,
 		}),
-		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Computing: computing, Now: opts.Now}),
+		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
 			Log: opts.Log, Now: opts.Now, Random: opts.Random,
@@ -221,6 +226,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s.ready = s.readyWhenFilled
 	s.sessions.IsToken = s.isToken
+	s.executions.EnterRead = func(x *endpoint.Exchange) (func(), error) { return s.adminReads.Leave, s.enterReads(x) }
 	for _, r := range s.routes() {
 		s.root.add(r.Pattern).handle(r.Method, &mounted{r, s.recorder.Route(r.Method, r.Pattern), isRead(r)})
 	}

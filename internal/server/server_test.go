@@ -115,7 +115,7 @@ func TestClientGone(t *testing.T) {
 		return nil
 	}()
 	if !errors.Is(aborted, http.ErrAbortHandler) || recorder.Body.Len() > 0 {
-		t.Errorf("got %v and %q, want the connection given up", aborted, recorder.Body)
+		t.Errorf("got %v and %q, want the connection aborted", aborted, recorder.Body)
 	}
 	if requests := a.logged(t, "request"); len(requests) != 1 || requests[0].Status != 499 {
 		t.Errorf("the log has %+v, want 499", requests)

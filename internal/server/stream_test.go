@@ -129,7 +129,7 @@ func TestSilentRun(t *testing.T) {
 	a := newAPI(t, nil)
 	a.gateway.run = func(context.Context, func(execution.Event) error) error { return nil }
 	got := a.send(t, promptOf(brief)).want(http.StatusOK)
-	if !strings.HasPrefix(got.Body.String(), "event: error\ndata: {\"code\":\"internal\",") || len(a.logged(t, "a run ended without saying how")) != 1 {
+	if !strings.HasPrefix(got.Body.String(), "event: error\ndata: {\"code\":\"internal\",") || len(a.logged(t, "a run ended without an outcome")) != 1 {
 		t.Errorf("got %q", got.Body)
 	}
 }

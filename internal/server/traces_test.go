@@ -71,7 +71,7 @@ func TestOtherSignals(t *testing.T) {
 		}
 		got = a.send(t, request{method: "POST", path: path, token: ingestToken, body: "\n", contentType: "application/x-protobuf"}).want(http.StatusBadRequest)
 		if mediaType := got.Header().Get("Content-Type"); mediaType != "application/x-protobuf" || got.Body.Len() == 0 {
-			t.Errorf("%s: protobuf is answered in %s", path, mediaType)
+			t.Errorf("%s: protobuf returned %s", path, mediaType)
 		}
 		a.send(t, request{method: "POST", path: path}).want(http.StatusUnauthorized)
 	}

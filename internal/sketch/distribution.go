@@ -115,7 +115,7 @@ func (d *Distribution) Count() int64 {
 	return n
 }
 
-// Quantile is like Sketch.Quantile, but for 0 and 1 it is also within 1 % instead of exact. ok is false if the count is
+// Quantile is like Sketch.Quantile, except that 0 and 1 are also within 1 % instead of exact. ok is false if the count is
 // not positive.
 func (d *Distribution) Quantile(q float64) (seconds float64, ok bool) {
 	count := d.Count()

@@ -4,6 +4,7 @@ package text
 import (
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -26,6 +27,21 @@ func Clip(s string, limit int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:limit], "") + ellipsis
+}
+
+// OneLine returns s on one line, without characters that could control a terminal or hide text: white space becomes
+// single spaces; control characters, including escape sequences, changes of writing direction and invalid UTF-8 become
+// U+FFFD.
+func OneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsGraphic(r):
+			return utf8.RuneError
+		}
+		return r
+	}, s)), " ")
 }
 
 // Fit returns s, or its start and an ellipsis that together are at most limit bytes.

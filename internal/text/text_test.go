@@ -37,3 +37,20 @@ func TestShorten(t *testing.T) {
 		})
 	}
 }
+
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                                    "",
+		" two  words ":                        "two words",
+		"one\r\n\ttwo\u2028three":             "one two three",
+		"\x1b[31mred\u009b1m\x00":             "\ufffd[31mred\ufffd1m\ufffd",
+		"right\u202eto left\ufeff":            "right\ufffdto left\ufffd",
+		"half \xe6\xff":                       "half \ufffd\ufffd",
+		"\u65e5\u672c\u3000\u00dc \U0001f600": "\u65e5\u672c \u00dc \U0001f600",
+	} {
+		if got := text.OneLine(in); got != want {
+			t.Errorf("%q: want %q, got %q", in, want, got)
+		}
+	}
+}

@@ -108,16 +108,16 @@ func (r *Reader) OneLine(n *yaml.Node, field string, limit int) string {
 
 // Duration reads a duration such as 30s. It returns usual for a missing field or a fault.
 func (r *Reader) Duration(n *yaml.Node, field string, usual, minimum, limit time.Duration) time.Duration {
-	text := r.Text(n, field, 100)
-	if text == "" {
+	written := r.Text(n, field, 100)
+	if written == "" {
 		return usual
 	}
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(written)
 	switch {
 	case err != nil:
-		r.Fault(n, field, "must be a duration such as 90s or 2m, not %s", Quote(text))
+		r.Fault(n, field, "must be a duration such as 90s or 2m, not %s", Quote(written))
 	case d < minimum || d > limit:
-		r.Fault(n, field, "must be from %s to %s", minimum, limit)
+		r.Fault(n, field, "must be from %s to %s", text.Duration(minimum), text.Duration(limit))
 	default:
 		return d
 	}
@@ -160,7 +160,7 @@ func (r *Reader) Value(n *yaml.Node, field string) any {
 			return n.Value
 		}
 	}
-	r.WrongKind(n, field, "something that JSON knows")
+	r.WrongKind(n, field, "a value that JSON has")
 	return nil
 }
 

@@ -129,13 +129,13 @@ func TestFaults(t *testing.T) {
 		"an empty list":         {"tags: []", []string{"line 1: tags: must not be empty"}},
 		"a long list":           {"tags: [a, b, c, d]", []string{"line 1: tags: must have at most 3 entries"}},
 		"a time without unit":   {"every: 5", []string{`line 1: every: must be a duration such as 90s or 2m, not "5"`}},
-		"a time that is long":   {"every: 2h", []string{"line 1: every: must be from 1s to 1h0m0s"}},
-		"a time that is short":  {"every: -1s", []string{"line 1: every: must be from 1s to 1h0m0s"}},
+		"a time that is long":   {"every: 2h", []string{"line 1: every: must be from 1s to 1h"}},
+		"a time that is short":  {"every: -1s", []string{"line 1: every: must be from 1s to 1h"}},
 		"a time that is cut":    {"every: " + strings.Repeat("é", 40), []string{`line 1: every: must be a duration such as 90s or 2m, not "` + strings.Repeat("é", 30) + `…"`}},
 		"a character cut apart": {"every: x" + strings.Repeat("é", 40), []string{`line 1: every: must be a duration such as 90s or 2m, not "x` + strings.Repeat("é", 29) + `…"`}},
 		"values without JSON": {"extra: {b: .nan, a: [1, -.inf], c d: !!int x}", []string{
-			"line 1: extra.a[1]: must be something that JSON knows",
-			"line 1: extra.b: must be something that JSON knows",
+			"line 1: extra.a[1]: must be a value that JSON has",
+			"line 1: extra.b: must be a value that JSON has",
 			"line 1: extra.\"c d\": cannot be read: yaml: cannot decode !!str `x` as a !!int",
 		}},
 		"faults in the order of their lines": {"tags: a\nevery: x\nname: []", []string{

@@ -95,7 +95,7 @@ func create(conn *rig.Conn, address string, agent int, key string) (string, erro
 		Deployments []struct{ ID string }
 	}
 	if err := json.Unmarshal(response.Body, &made); err != nil || response.Status != http.StatusCreated || len(made.Deployments) != 1 {
-		return "", fmt.Errorf("a deployment is answered %d %s", response.Status, response.Body)
+		return "", fmt.Errorf("a deployment returned %d %s", response.Status, response.Body)
 	}
 	return made.Deployments[0].ID, nil
 }
@@ -117,7 +117,7 @@ func finish(conn *rig.Conn, address string, agent int, id string, attempt int) e
 			return err
 		}
 		if response.Status != http.StatusOK {
-			return fmt.Errorf("status %s is answered %d %s", status, response.Status, response.Body)
+			return fmt.Errorf("status %s returned %d %s", status, response.Status, response.Body)
 		}
 	}
 	return nil

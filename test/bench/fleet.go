@@ -165,7 +165,7 @@ func (d *deployments) wait(ctx context.Context, agent int) error {
 			}
 		}
 		if err := json.Unmarshal(response.Body, &pending); err != nil || response.Status != http.StatusOK {
-			return fmt.Errorf("a held poll is answered %d %s", response.Status, response.Body)
+			return fmt.Errorf("a held poll returned %d %s", response.Status, response.Body)
 		}
 		for _, p := range pending.Deployments {
 			d.picked(p.ID, had)

@@ -215,7 +215,7 @@ func (b *bench) ingestAtHalf(ctx context.Context, g *ingesters, rate float64) (*
 		return g.send(worker, requests[n])
 	})
 	g.next = spare
-	b.logf("%.0f executions/s by the clock: p50 %.1f ms, p99 %.1f ms; the load itself was late by %.1f ms at the most",
+	b.logf("%.0f executions/s by the clock: p50 %.1f ms, p99 %.1f ms; the load itself was late by at most %.1f ms",
 		perSecond*ingestBatch, result.Quantile(0.5)*1e3, result.Quantile(0.99)*1e3, result.Behind.Seconds()*1e3)
 	return result, result.First
 }

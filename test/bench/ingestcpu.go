@@ -180,7 +180,7 @@ func (s *storing) send(ctx context.Context, requests [][]byte) (err error) {
 			return err
 		}
 		if response.Status != http.StatusOK && response.Status != http.StatusCreated {
-			return fmt.Errorf("a batch is answered %d %.300s", response.Status, response.Body)
+			return fmt.Errorf("a batch returned %d %.300s", response.Status, response.Body)
 		}
 		return nil
 	})

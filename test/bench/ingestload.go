@@ -57,7 +57,7 @@ func (g *ingesters) send(worker int, request []byte) error {
 	}
 	var answer struct{ Accepted int }
 	if response.Status != http.StatusCreated {
-		return fmt.Errorf("a batch is answered %d %.300s", response.Status, response.Body)
+		return fmt.Errorf("a batch returned %d %.300s", response.Status, response.Body)
 	}
 	if err := json.Unmarshal(response.Body, &answer); err != nil || answer.Accepted != ingestBatch {
 		return fmt.Errorf("of a batch of %d is accepted: %.300s", ingestBatch, response.Body)

@@ -19,7 +19,7 @@ import (
 )
 
 const loadUsage = `usage: bench load -url URL [-method METHOD] [-header 'NAME: VALUE']… [-body FILE] [-rate N] [-connections N] [-for DURATION] [-of N]
-Makes requests and prints how they went. Without -rate they go as fast as they are answered. {n} in the path, in headers and in the
+Makes requests and prints how they went. Without -rate they go as fast as responses arrive. {n} in the path, in headers and in the
 body is the request's number, by the remainder of -of if that is given: so each of a fleet polls in turn, and no batch is a repetition.
 For another server's polls:
   bench load -url http://127.0.0.1:8080/DEFAULT/controller/v1/device-{n} -of 100000 -header 'Authorization: GatewayToken …' -rate 10000
@@ -75,7 +75,7 @@ func printLoad(w io.Writer, result *rig.Result) error {
 // failures returns an error if some requests failed: failing is quick, so the latencies are meaningless then.
 func failures(result *rig.Result) error {
 	if result.Count == 0 {
-		return errors.New("no request was answered in time")
+		return errors.New("no response in time")
 	}
 	if result.Errors > 0 {
 		return fmt.Errorf("of %d requests %d failed, the first: %w", result.Count, result.Errors, result.First)

@@ -36,7 +36,7 @@ func dialPollers(ctx context.Context, address string, workers, agents int, heade
 		p.conns = append(p.conns, conn)
 		// The server closes a connection without a request.
 		if response, err := conn.Do(rig.Request("GET", "/livez", address, "", nil)); err != nil || response.Status >= http.StatusInternalServerError {
-			return nil, errors.Join(fmt.Errorf("/livez is answered %d", response.Status), err, p.close())
+			return nil, errors.Join(fmt.Errorf("/livez returned %d", response.Status), err, p.close())
 		}
 	}
 	return p, nil
@@ -59,7 +59,7 @@ func (p *pollers) poll(worker int, n int64) (rig.Response, error) {
 	// A prime step, so that consecutive polls do not use adjacent memory.
 	response, err := p.conns[worker].Do(p.requests[(n*7919)%int64(len(p.requests))])
 	if err == nil && response.Status != http.StatusOK && response.Status != http.StatusNotModified {
-		err = fmt.Errorf("a poll is answered %d %s", response.Status, response.Body)
+		err = fmt.Errorf("a poll returned %d %s", response.Status, response.Body)
 	}
 	return response, err
 }
@@ -158,12 +158,12 @@ func (b *bench) idleAndBare(ctx context.Context, i *installation) (ours, bare *c
 	}
 	plain, err := bare.poll(0, 0)
 	if err == nil && plain.Bytes != idle.Bytes {
-		err = fmt.Errorf("an idle poll is answered with %d bytes, the bare handler answers with %d", idle.Bytes, plain.Bytes)
+		err = fmt.Errorf("an idle poll returned %d bytes, the bare handler answers with %d", idle.Bytes, plain.Bytes)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, ours.pollers.close(), bare.close())
 	}
-	b.logf("an idle poll is answered with status %d and %d bytes", idle.Status, idle.Bytes)
+	b.logf("an idle poll returned status %d and %d bytes", idle.Status, idle.Bytes)
 	return ours, bare, nil
 }
 
@@ -263,7 +263,7 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 // presence, measurements, health probes, metrics that are updated once a minute, expired leases, settling, folding and
 // retention. A poll runs none of them. It must not match queries of requests, such as LockDeployment.
 var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
-	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|` +
+	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|TryIndexingPartitions|MissingIndexes|BuildIndex|AttachIndex|` +
 	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups|Probe\w+|BecomeWriter|copy \w+|OldestTransaction|RollupNames|` +
 	`EndedSessions|SessionKeys|DatabaseLife|Forget\w+|SchemaVersion)"`)
 

@@ -46,7 +46,7 @@ func drawJob(random *rand.Rand) job {
 	return j
 }
 
-var errPretended = errors.New("pretended failure")
+var errSimulated = errors.New("simulated failure")
 
 // work does a job.
 func work(ctx context.Context, w agent.Work, out io.Writer) error {
@@ -62,9 +62,9 @@ func work(ctx context.Context, w agent.Work, out io.Writer) error {
 	}
 	switch {
 	case j.Ends == failsForGood:
-		return agent.Permanent(errPretended)
+		return agent.Permanent(errSimulated)
 	case j.Ends == failsAlways, j.Ends == failsOnce && w.Attempt == 1:
-		return errPretended
+		return errSimulated
 	}
 	return nil
 }

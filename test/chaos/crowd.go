@@ -214,7 +214,7 @@ func (c *workload) log(ctx context.Context, client *http.Client, random *rand.Ra
 func (c *workload) ask(ctx context.Context, client *http.Client, random *rand.Rand) {
 	options := map[string]any{"delay_ms": random.IntN(50)}
 	if random.IntN(10) == 0 {
-		options["fail"] = "pretended failure"
+		options["fail"] = "simulated failure"
 	}
 	body := map[string]any{
 		"type": "chaos", "user_id": fmt.Sprintf("user-%d", random.IntN(20)), "message": strings.Repeat("word ", 1+random.IntN(20)), "options": options,

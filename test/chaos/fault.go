@@ -40,10 +40,10 @@ type chaos struct {
 	logf     func(format string, args ...any)
 }
 
-// repeat returns often, or seldom in a quick run.
-func (c *chaos) repeat(often, seldom int) int {
+// repeat returns often, or rarely in a quick run.
+func (c *chaos) repeat(often, rarely int) int {
 	if c.quick {
-		return seldom
+		return rarely
 	}
 	return often
 }

@@ -27,7 +27,7 @@ const smallDisk = 4 << 20 // bytes
 // breakage is a fault that makes work fail while the database still responds.
 type breakage struct {
 	name string
-	mend func() error
+	fix  func() error
 	make func(ctx context.Context) error
 }
 
@@ -104,13 +104,13 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		}
 		began := time.Now()
 		if err := b.make(ctx); err != nil {
-			return wrong, fmt.Errorf("%s: %w", b.name, errors.Join(err, b.mend()))
+			return wrong, fmt.Errorf("%s: %w", b.name, errors.Join(err, b.fix()))
 		}
 		told := healthBecomes(ctx, servers, healthReportedWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
 		reportedAfter := time.Since(began)
 		reasons := healthOf(ctx, servers[0]).Reasons
-		if err := b.mend(); err != nil {
-			return wrong, fmt.Errorf("mend %s: %w", b.name, err)
+		if err := b.fix(); err != nil {
+			return wrong, fmt.Errorf("fix %s: %w", b.name, err)
 		}
 		over := time.Now()
 		well := healthBecomes(ctx, servers, healthyAgain, func(h healthAnswer) bool { return h.Status == "ok" })
@@ -137,8 +137,8 @@ func databaseBreakages(ctx context.Context, url string) []breakage {
 		}
 		return errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 	}
-	statements := func(name string, makes, mends []string) breakage {
-		return breakage{name: name, make: func(context.Context) error { return ask(makes...) }, mend: func() error { return ask(mends...) }}
+	statements := func(name string, makes, fixes []string) breakage {
+		return breakage{name: name, make: func(context.Context) error { return ask(makes...) }, fix: func() error { return ask(fixes...) }}
 	}
 	return []breakage{
 		statements("read-only", []string{"ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"},
@@ -165,7 +165,7 @@ func lockedTable(url string) breakage {
 			_, err = conn.Exec(ctx, "BEGIN; LOCK TABLE agent_executions")
 			return err
 		},
-		mend: func() error {
+		fix: func() error {
 			if conn == nil {
 				return nil
 			}
@@ -185,7 +185,7 @@ func fullDisks(disks []*rig.Disk) breakage {
 			}
 			return err
 		},
-		mend: func() error {
+		fix: func() error {
 			var err error
 			for _, disk := range disks {
 				err = errors.Join(err, disk.Free())

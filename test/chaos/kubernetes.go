@@ -120,7 +120,7 @@ func floodKubernetes(ctx context.Context, t *trial, binary, name string) (found 
 	for ; flooding.Err() == nil; good++ {
 		if status := report(ctx, api.good(fmt.Sprint("good-", good))); status != http.StatusCreated {
 			found.failed++
-			t.logf("%s: %s: a good token was answered %d", t.name, name, status)
+			t.logf("%s: %s: a good token returned %d", t.name, name, status)
 		}
 		pause.For(flooding, 500*time.Millisecond)
 	}

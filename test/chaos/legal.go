@@ -48,7 +48,7 @@ type search struct {
 	known  int     // events with a known response
 	been   map[string]struct{}
 
-	limit   int      // events that were explained at once, at the most
+	limit   int      // events that were explained at once, at most
 	deepest position // where that was
 }
 

@@ -108,14 +108,14 @@ func TestIllegal(t *testing.T) {
 			reports(0, 10, 1, "a", fleet.Running, ""), sees(1, 2, fleet.Running, 1), sees(3, 4, fleet.Pending, 1), ends(20, fleet.Running, 1, "a")),
 		"seen before anybody did it": historyOf(
 			sees(0, 1, fleet.Running, 1), reports(2, 3, 1, "a", fleet.Running, ""), ends(20, fleet.Running, 1, "a")),
-		"given up before its lease was over": historyOf(
+		"expired before its lease was over": historyOf(
 			reports(0, 1, 1, "a", fleet.Running, ""), sees(4000, 4999, fleet.Pending, 2), ends(6000, fleet.Pending, 2, "", past("a", fleet.TimedOut))),
-		"given up in spite of a renewal": historyOf(
+		"expired in spite of a renewal": historyOf(
 			reports(0, 1, 1, "a", fleet.Running, ""), reports(4000, 4001, 1, "a", fleet.Running, ""),
 			sees(6000, 6001, fleet.Pending, 2), ends(9100, fleet.Pending, 2, "", past("a", fleet.TimedOut))),
 		"a result after the cancellation": historyOf(
 			reports(0, 1, 1, "a", fleet.Running, ""), cancels(2, 3, ""), reports(4, 5, 1, "a", fleet.Succeeded, ""), ends(8, fleet.Succeeded, 1, "a")),
-		"a result taken of a run that was given up": historyOf(
+		"a result taken of a run that had expired": historyOf(
 			reports(0, 1, 1, "a", fleet.Running, ""), sees(5001, 5003, fleet.Pending, 2), reports(5004, 5005, 1, "a", fleet.Succeeded, ""),
 			ends(6000, fleet.Pending, 2, "", past("a", fleet.TimedOut))),
 		"an attempt more than there may be": historyOf(
@@ -224,7 +224,7 @@ func simulate(random *rand.Rand) history {
 
 // spoilers change a legal history into an illegal one. They report whether they found something to change.
 var spoilers = map[string]func(*rand.Rand, *history) bool{
-	"another run is told that it has the attempt too": func(_ *rand.Rand, h *history) bool {
+	"another run is granted the attempt too": func(_ *rand.Rand, h *history) bool {
 		for _, e := range h.events {
 			if e.known() && e.report != nil && e.report.Status == fleet.Running && e.refused == "" {
 				thief := *e.report

@@ -79,7 +79,7 @@ func (c *courier) hold(ctx context.Context, i int) error {
 			err = json.NewDecoder(resp.Body).Decode(&offers)
 			tag = resp.Header.Get("Etag")
 		} else if resp.StatusCode != http.StatusNotModified {
-			err = fmt.Errorf("a held poll was answered %s", resp.Status)
+			err = fmt.Errorf("a held poll returned %s", resp.Status)
 		}
 		_ = resp.Body.Close() // the wire read it
 		if err != nil {

@@ -67,7 +67,7 @@ var reconnects = experiment{
 			if err != nil {
 				return err
 			}
-			t.logf("%s: all %d agents were answered %.2f s after the replicas were started; all worked after %.2f s", t.name, stormAgents, took.Seconds(), all.Seconds())
+			t.logf("%s: all %d agents had a response %.2f s after the replicas were started; all worked after %.2f s", t.name, stormAgents, took.Seconds(), all.Seconds())
 			s.slowest = max(s.slowest, took)
 		}
 		t.set("all_agents_back_seconds", s.slowest.Seconds(), "s")
@@ -177,7 +177,7 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 	soon, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if !eventually(soon, 10*time.Millisecond, func() bool { return s.told.Load() >= told+some }) {
-		return fmt.Errorf("of %d agents %d were told that there is something to do", some, s.told.Load()-told)
+		return fmt.Errorf("of %d agents %d learned that there is work", some, s.told.Load()-told)
 	}
 	status, answer, err = s.t.workload.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
 	if err != nil || status != http.StatusOK {

@@ -32,7 +32,7 @@ func newTruth(r *restoration, servers [replicas]*rig.Server) truth {
 }
 
 func (x *truth) enrolAll(ctx context.Context) error {
-	for id, interval := range map[string]int{"pending": 10, "gone": 10, "rotated": 10, "seldom": 3600, "worker": 1} {
+	for id, interval := range map[string]int{"pending": 10, "gone": 10, "rotated": 10, "rarely": 3600, "worker": 1} {
 		token, err := x.enrol(ctx, id, interval)
 		if err != nil {
 			return err
@@ -115,8 +115,8 @@ func (x *truth) diverge(ctx context.Context) (err error) {
 		}
 	}
 	if x.seen.IsZero() { // it is not due again before the end
-		if status, _ := x.poll(ctx, 0, "seldom", x.tokens["seldom"]); status != http.StatusOK {
-			return fmt.Errorf("the agent that seldom polls is answered %d", status)
+		if status, _ := x.poll(ctx, 0, "rarely", x.tokens["rarely"]); status != http.StatusOK {
+			return fmt.Errorf("the agent that rarely polls returned %d", status)
 		}
 		x.seen = time.Now()
 	}
@@ -208,7 +208,7 @@ func (x *truth) ask(ctx context.Context, sql string, into any, args ...any) (err
 // unseen reports if the database lacks the last poll of the agent with the longest interval.
 func (x *truth) unseen(ctx context.Context) []string {
 	var seen bool
-	err := x.ask(ctx, `SELECT EXISTS (SELECT FROM agent_presence WHERE agent_id = 'seldom' AND last_seen_at > $1)`, &seen, x.seen.Add(-2*time.Second))
+	err := x.ask(ctx, `SELECT EXISTS (SELECT FROM agent_presence WHERE agent_id = 'rarely' AND last_seen_at > $1)`, &seen, x.seen.Add(-2*time.Second))
 	if err != nil || !seen {
 		return []string{fmt.Sprintf("when an agent was seen is not known (%v)", err)}
 	}

@@ -99,7 +99,7 @@ func (p *probe) note(ctx context.Context, ask func(context.Context) (int, error)
 	case err != nil:
 		p.why = err.Error()
 	case status >= http.StatusBadRequest:
-		p.why = fmt.Sprintf("it is answered %d", status)
+		p.why = fmt.Sprintf("it returned %d", status)
 	case took > probeSlow:
 		p.why = fmt.Sprintf("it took %s", took)
 	default:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // kubeVersion is the Kubernetes version to render charts for. Helm's default is set by the linker, which this build
@@ -59,7 +60,7 @@ func operatorDefinitions() ([]string, error) {
 	if err := json.Unmarshal(out, &module); err != nil {
 		return nil, fmt.Errorf("go mod download: %w", err)
 	}
-	root, err := filepath.Abs(kubetest.Root())
+	root, err := filepath.Abs(tree.Root())
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func operatorDefinitions() ([]string, error) {
 
 // inTree returns a path in the tree.
 func inTree(elements ...string) string {
-	return filepath.Join(append([]string{kubetest.Root()}, elements...)...)
+	return filepath.Join(append([]string{tree.Root()}, elements...)...)
 }
 
 func chartFile(elements ...string) string {
@@ -179,7 +180,7 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", program, "./cmd/watchbill")
-	build.Dir = kubetest.Root()
+	build.Dir = tree.Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build ./cmd/watchbill: %w: %s", err, out)
 	}

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // permutation is a set of values to render the chart with: a file of charts/watchbill/ci, which `helm lint` and other
 // tools use too.

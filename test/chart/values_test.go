@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 		{"reports where nobody watches", []string{"watchNamespaces={a,b}"}, []string{"reportNamespaces: fleet", "watchNamespaces"}},
 		{"all namespaces and one", []string{"reportNamespaces={*,a}"}, []string{"reportNamespaces"}},
 		{"an authority without certificate", []string{"api.tls.caKey=ca.crt"}, []string{"api.tls.caKey", "api.tls.secretName"}},
-		{"fewer at the most than at the least", []string{"api.autoscaling.enabled=true", "api.autoscaling.minReplicas=20"}, []string{"api.autoscaling.minReplicas"}},
+		{"a maximum below the minimum", []string{"api.autoscaling.enabled=true", "api.autoscaling.minReplicas=20"}, []string{"api.autoscaling.minReplicas"}},
 		{"gRPC by a flag", []string{"api.config.otlp-grpc-listen=:4317"}, []string{"/api/config", "otlp-grpc-listen"}},
 		{"an ingress for gRPC alone", []string{"api.otlpGRPC.enabled=true", "api.otlpGRPC.ingress=true"}, []string{"api.otlpGRPC.ingress", "api.ingress.enabled"}},
 		{"an ingress for gRPC without TLS", []string{"api.otlpGRPC.enabled=true", "api.otlpGRPC.ingress=true", "api.ingress.enabled=true", "api.ingress.hosts={a.example}"}, []string{"api.otlpGRPC.ingress", "api.ingress.tls"}},

@@ -15,7 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/kube/desired"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // applied applies a folder of config to the cluster, or only validates it if args include a dry run.
@@ -29,7 +29,7 @@ func applied(t *testing.T, folder string, args ...string) {
 
 // TestApply checks that the API server accepts all folders, and that applying default again changes nothing.
 func TestApply(t *testing.T) {
-	folders, err := os.ReadDir(kubetest.Root() + "/config")
+	folders, err := os.ReadDir(tree.Root() + "/config")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,10 +189,10 @@ func TestSamples(t *testing.T) {
 		t.Errorf("got %d samples, want 3", len(reports))
 	}
 	for _, mr := range reports {
-		if err := desired.Check(&mr, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)); err != nil {
+		if err := desired.Check(desired.Resolve(&mr), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)); err != nil {
 			t.Errorf("%s: %v", mr.Name, err)
 		}
-		rule, _, err := desired.PrometheusRule(&mr, desired.Options{})
+		rule, _, err := desired.PrometheusRule(desired.Resolve(&mr), desired.Options{})
 		if err != nil || rule == nil || len(rule.Spec.Groups) == 0 {
 			t.Errorf("%s: got the rules %+v, error %v", mr.Name, rule, err)
 		}

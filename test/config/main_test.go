@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 var cluster *kubetest.Cluster
@@ -25,7 +26,7 @@ const namespace = "watchbill-system"
 // rendered returns the output of kustomize for a folder of config.
 func rendered(t *testing.T, folder string) string {
 	t.Helper()
-	out, err := cluster.Kubectl(t, "", "kustomize", filepath.Join(kubetest.Root(), "config", folder))
+	out, err := cluster.Kubectl(t, "", "kustomize", filepath.Join(tree.Root(), "config", folder))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // TestProgram checks that the program accepts the containers' arguments, has flags for their variables, and makes rules
@@ -42,7 +42,7 @@ func TestProgram(t *testing.T) {
 func run(t *testing.T, stdin, program string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, args...)
-	command.Dir = kubetest.Root()
+	command.Dir = tree.Root()
 	command.Stdin = strings.NewReader(stdin)
 	var stderr strings.Builder
 	command.Stderr = &stderr

@@ -59,14 +59,14 @@ func children(t *testing.T, namespace string) []*unstructured.Unstructured {
 		Spec:       v1alpha1.MonitoringReportSpec{Schedule: "0 0 * * *"},
 	}
 	opts := desired.Options{Image: "watchbill/watchbill:latest", ImagePullPolicy: corev1.PullIfNotPresent, Server: "http://watchbill-api:8080"}
-	rule, _, err := desired.PrometheusRule(mr, opts)
+	rule, _, err := desired.PrometheusRule(desired.Resolve(mr), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []*unstructured.Unstructured
 	for _, object := range []runtime.Object{
 		desired.ServiceAccount(namespace), desired.Role(namespace), desired.RoleBinding(namespace),
-		desired.CronJob(mr, opts), desired.RunJob(mr, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), opts), rule,
+		desired.CronJob(desired.Resolve(mr), opts), desired.RunJob(desired.Resolve(mr), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), opts), rule,
 	} {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 		if err != nil {

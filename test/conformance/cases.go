@@ -148,7 +148,7 @@ func (c *libraryCase) check() error {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	pin := pinned[c.Language]
 	if pin == nil {
-		fault("language %q is none of python, javascript, java", c.Language)
+		fault("language %q is not python, javascript or java", c.Language)
 		pin = regexp.MustCompile("")
 	}
 	for _, p := range c.Packages {
@@ -167,7 +167,7 @@ func (c *libraryCase) check() error {
 	for _, s := range c.scenarios {
 		for _, what := range s.NotSent {
 			if !slices.Contains(omissions, what) {
-				fault("scenario %s: not_sent %q is none of %v", s.name, what, omissions)
+				fault("scenario %s: not_sent %q is not one of %v", s.name, what, omissions)
 			}
 		}
 		if (len(s.NotSent) > 0) != (s.Because != "") {

@@ -223,12 +223,12 @@ func (s scenario) faults(got recorded, seen *observed) (faults []string) {
 	}
 	for _, e := range seen.exports {
 		if e.status != 200 || e.message != "" {
-			faults = append(faults, fmt.Sprintf("an export was answered %d %s", e.status, e.message))
+			faults = append(faults, fmt.Sprintf("an export returned %d %s", e.status, e.message))
 		}
 	}
 	for _, e := range seen.logs {
 		if e.status != 200 || e.message != "" {
-			faults = append(faults, fmt.Sprintf("an export of logs was answered %d %s", e.status, e.message))
+			faults = append(faults, fmt.Sprintf("an export of logs returned %d %s", e.status, e.message))
 		}
 	}
 	if ok := seen.outcome == "ok"; ok != (s.Status == "success") {

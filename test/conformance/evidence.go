@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"regexp"
 
-	common "go.opentelemetry.io/proto/otlp/common/v1"
+	common "go.opentelemetry.io/proto/slim/otlp/common/v1"
 )
 
 // attribute is an exported name and value, as text.

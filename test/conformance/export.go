@@ -12,8 +12,8 @@ import (
 	"regexp"
 	"strings"
 
-	collectorlogs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	collectorlogs "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
+	collector "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )

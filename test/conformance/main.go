@@ -6,7 +6,7 @@
 //	go run ./test/conformance                       every case; renews the table in docs/opentelemetry.md
 //	go run ./test/conformance -run openai           those whose names match
 //	go run ./test/conformance -run NAME -record DIR also writes what was exported, with the truth, to DIR/NAME.json
-//	go run ./test/conformance -lock NAME            installs a case anew and pins all that came with it
+//	go run ./test/conformance -lock NAME            reinstalls a case and pins all that came with it
 //
 // docs/conformance.md says how to add a case.
 package main
@@ -53,7 +53,7 @@ func command(args []string) error {
 	only := flags.String("run", ".", "cases to run, a `regexp`")
 	var o options
 	flags.StringVar(&o.record, "record", "", "also write the exports and the truth of each case to a file in this `folder`")
-	flags.BoolVar(&o.lock, "lock", false, "install anew and write the versions of all that came with the pinned libraries")
+	flags.BoolVar(&o.lock, "lock", false, "reinstall and write the versions of everything installed with the pinned libraries")
 	flags.BoolVar(&o.list, "list", false, "name the cases")
 	flags.BoolVar(&o.keep, "keep-table", false, "leave the table in the docs as it is")
 	flags.StringVar(&o.binary, "binary", "", "a `program` to check instead of the one of this tree")

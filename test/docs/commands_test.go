@@ -11,7 +11,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 var (
@@ -25,7 +25,7 @@ var (
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "watchbill")
-	run(t, kubetest.Root(), "go", "build", "-buildvcs=false", "-o", program, "./cmd/watchbill")
+	run(t, tree.Root(), "go", "build", "-buildvcs=false", "-o", program, "./cmd/watchbill")
 	help := map[string]string{}
 	helpOf := func(command string) string {
 		if help[command] == "" {

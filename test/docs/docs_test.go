@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // read returns the contents of a file of the repository.
 func read(t *testing.T, path string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(kubetest.Root(), path))
+	text, err := os.ReadFile(filepath.Join(tree.Root(), path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func pages(t *testing.T) []string {
 // runbooks returns the names of the alerts with a runbook.
 func runbooks(t *testing.T) []string {
 	t.Helper()
-	files, err := os.ReadDir(filepath.Join(kubetest.Root(), "docs/runbooks"))
+	files, err := os.ReadDir(filepath.Join(tree.Root(), "docs/runbooks"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestLinks(t *testing.T) {
 			if target != "" {
 				path = filepath.Join(filepath.Dir(page), target)
 			}
-			if _, err := os.Stat(filepath.Join(kubetest.Root(), path)); err != nil {
+			if _, err := os.Stat(filepath.Join(tree.Root(), path)); err != nil {
 				t.Errorf("%s: the link to %s: %v", page, target, err)
 			} else if anchor != "" && !slices.Contains(anchors(read(t, path)), anchor) {
 				t.Errorf("%s: %s has no heading %s", page, path, anchor)

@@ -26,7 +26,7 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%v in\n%s", err, example)
 			continue
 		}
-		if err := desired.Check(&mr, time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)); err != nil {
+		if err := desired.Check(desired.Resolve(&mr), time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)); err != nil {
 			t.Errorf("%v in\n%s", err, example)
 		}
 	}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // TestEveryAlertHasARunbook checks that each alert has a runbook and is in the index, and that each runbook has an
@@ -43,7 +43,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 // alertsOfReports returns the alerts that the controller makes, for all kinds of objectives.
 func alertsOfReports(t *testing.T) []string {
 	t.Helper()
-	objectives := append(report.Defaults(), report.Objective{Name: "budget", Cost: &report.CostObjective{MaxUSD: "50"}})
+	objectives := objective.Resolve(append(objective.Defaults(), objective.Objective{Name: "budget", Cost: &objective.Cost{MaxUSD: "50"}}))
 	var names []string
 	for _, mode := range []rules.Mode{rules.BurnRate, rules.Threshold} {
 		file, _, err := rules.Build(rules.Report{Namespace: "fleet", Name: "daily", Objectives: objectives, Mode: mode}, rules.Options{})
@@ -85,7 +85,7 @@ func alertsOfChart(t *testing.T) []string {
 // walk calls visit with the path of each file in a folder.
 func walk(t *testing.T, folder string, visit func(path string)) {
 	t.Helper()
-	err := fs.WalkDir(os.DirFS(kubetest.Root()), folder, func(path string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(tree.Root()), folder, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			visit(path)
 		}

@@ -130,7 +130,7 @@ func testAlerts(t *testing.T, r *release, v visitor) {
 	applied(t, "punctual.yaml", r.namespace)
 	kubectl(t, "", "-n", r.namespace, "scale", "statefulset/watchbill-postgresql", "--replicas=0")
 	began, due := time.Now(), nextSlot()
-	eventually(t, time.Minute, "executions are refused while the database is away", func(ctx context.Context) error {
+	eventually(t, time.Minute, "executions are refused while the database is unavailable", func(ctx context.Context) error {
 		log, err := v.look(ctx)
 		if err == nil && log.Statuses[503] <= before.Statuses[503] {
 			err = fmt.Errorf("statuses %v", log.Statuses)
@@ -179,7 +179,7 @@ func testResolved(t *testing.T, _ *release, v visitor) {
 		t.Skip("an alert by burn rate takes a quarter of an hour to resolve")
 	}
 	needMonitoring(t)
-	eventually(t, resolvesWithin, "WatchbillErrorRateHigh resolves and somebody is told", func(ctx context.Context) error {
+	eventually(t, resolvesWithin, "WatchbillErrorRateHigh resolves and the receiver is notified", func(ctx context.Context) error {
 		return v.noticed(ctx, "WatchbillErrorRateHigh", "resolved")
 	})
 }

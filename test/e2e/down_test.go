@@ -31,14 +31,14 @@ func TestDown(t *testing.T) {
 	}
 	scale("0")
 	began := time.Now()
-	eventually(t, 4*time.Minute, "WatchbillDown fires and somebody is told", func(ctx context.Context) error {
+	eventually(t, 4*time.Minute, "WatchbillDown fires and the receiver is notified", func(ctx context.Context) error {
 		return v.noticed(ctx, "WatchbillDown", "firing")
 	})
 	t.Logf("%5.1f s from the fault to the notice", time.Since(began).Seconds())
 	scale("1")
 	began = time.Now()
-	eventually(t, 2*time.Minute, "WatchbillDown resolves and somebody is told", func(ctx context.Context) error {
+	eventually(t, 2*time.Minute, "WatchbillDown resolves and the receiver is notified", func(ctx context.Context) error {
 		return v.noticed(ctx, "WatchbillDown", "resolved")
 	})
-	t.Logf("%5.1f s from the mending to the notice", time.Since(began).Seconds())
+	t.Logf("%5.1f s from the repair to the notification", time.Since(began).Seconds())
 }

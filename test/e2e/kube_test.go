@@ -223,7 +223,7 @@ func dump(t *testing.T, namespace string) {
 			t.Logf("%s %v", out, errText(err))
 		}
 		out, err := tryKubectl(ctx, "", "-n", namespace, "logs", pod.Name, "--all-containers", "--prefix", "--tail=1000")
-		t.Logf("logs of %s, but for requests that were answered well\n%s %v", pod.Name, telling(out), errText(err))
+		t.Logf("logs of %s without successful requests\n%s %v", pod.Name, telling(out), errText(err))
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 	"github.com/watchbill/watchbill/test/rig"
 )
 
@@ -38,7 +38,7 @@ var documented = []struct{ proxy, language, listens, with string }{
 
 func TestDocumentedConfigurations(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join(kubetest.Root(), "docs", "proxies.md"))
+	page, err := os.ReadFile(filepath.Join(tree.Root(), "docs", "proxies.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -173,11 +173,10 @@ func statOf(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// Build builds a package of the tree with the release's options and the given build tags, and returns the program's
-// path in folder.
-func Build(ctx context.Context, folder, pkg string, tags ...string) (string, error) {
+// Build builds a package of the tree with the release's options, and returns the program's path in folder.
+func Build(ctx context.Context, folder, pkg string) (string, error) {
 	program := filepath.Join(folder, filepath.Base(pkg))
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", strings.Join(tags, ","), "-o", program, pkg)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", pkg, err, out)

@@ -18,12 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/model"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
-	"github.com/watchbill/watchbill/internal/testkit/kubetest"
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
-var update = flag.Bool("update", false, "write the table in docs/objectives.md anew")
+var update = flag.Bool("update", false, "rewrite the table in docs/objectives.md")
 
 // spec is the objective for sloth: 1 % of the responses may be 5xx.
 const spec = `version: prometheus/v1
@@ -79,7 +79,7 @@ func TestSideBySide(t *testing.T) {
 func rulesOfOurs() (rules.File, error) {
 	file, _, err := rules.Build(rules.Report{
 		Namespace: "fleet", Name: "daily",
-		Objectives: []report.Objective{{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}}},
+		Objectives: objective.Resolve([]objective.Objective{{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}}}),
 	}, rules.Options{Selector: map[string]string{"job": "watchbill"}})
 	return file, err
 }
@@ -102,7 +102,7 @@ func rulesOfSloth(t *testing.T) []byte {
 
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(kubetest.Root(), "hack", "tool"), "--path", name).Output()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(tree.Root(), "hack", "tool"), "--path", name).Output()
 	if err != nil {
 		t.Fatalf("hack/tool %s: %v", name, err)
 	}
@@ -178,7 +178,7 @@ var versionOfSloth = regexp.MustCompile(`(?m)^\s*github\.com/slok/sloth v(\S+)`)
 // table returns the table for docs/objectives.md.
 func table(t *testing.T, figures map[key]string) string {
 	t.Helper()
-	module, err := os.ReadFile(filepath.Join(kubetest.Root(), "hack/tools/sloth/go.mod"))
+	module, err := os.ReadFile(filepath.Join(tree.Root(), "hack/tools/sloth/go.mod"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ const head = "| what happens"
 
 func compareDocs(t *testing.T, want string) {
 	t.Helper()
-	path := filepath.Join(kubetest.Root(), "docs/objectives.md")
+	path := filepath.Join(tree.Root(), "docs/objectives.md")
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

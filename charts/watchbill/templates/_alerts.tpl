@@ -36,8 +36,8 @@ alerts:
     expr: increase(watchbill_rollups_dropped_total{ {{- .api -}} }[30m]) > 0
     for: 1m
     severity: warning
-    summary: Measurements were given up.
-    description: {{ `"{{ $labels.pod }} gave up {{ $value | humanize }} measurements within 30 minutes, as the database was away for more than an hour. Reports over that time tell less than there was."` }}
+    summary: Measurements were dropped.
+    description: {{ `"{{ $labels.pod }} dropped {{ $value | humanize }} measurements within 30 minutes, because the database was unavailable for more than an hour. Reports over that time are incomplete."` }}
   - alert: WatchbillAgentsOffline
     expr: max(watchbill_agents{state="offline", {{- .api -}} }) / sum(max by (state) (watchbill_agents{ {{- .api -}} })) > {{ .offlineRatio }}
     for: 15m

@@ -20,7 +20,7 @@ securityContext:
     drop: [ALL]
 {{- end -}}
 
-{{- /* Arguments that nobody is to expand: Kubernetes takes $(NAME) in them for a variable. Takes a list of texts. */ -}}
+{{- /* Arguments that must not be expanded: Kubernetes takes $(NAME) in them for a variable. Takes a list of texts. */ -}}
 {{- define "watchbill.arguments" -}}
 {{- range . }}
 - {{ replace "$(" "$$(" . | quote }}

@@ -14,7 +14,7 @@ might select a rule. */ -}}
   verbs: [get, list, watch]
 {{- end -}}
 
-{{- /* Where it watches: read what there is, say how the reports are. A report that may not be made is told so, too. Of
+{{- /* Where it watches: read what there is, say how the reports are. A report that may not be made gets a status, too. Of
 accounts and roles there is one name that concerns it. */ -}}
 {{- define "watchbill.rules.watch" -}}
 - apiGroups: [monitoring.watchbill.dev]
@@ -46,7 +46,7 @@ accounts and roles there is one name that concerns it. */ -}}
 {{- end -}}
 
 {{- /* Where reports may be made: make what they become. monitoringreports/run is what it grants the reports' account, which
-nobody may who does not have it, and what it reads reports with. An object that is applied is created by its name, so that
+no one may do that without it, and what it reads reports with. An object that is applied is created by its name, so that
 names can bound this too. */ -}}
 {{- define "watchbill.rules.report" -}}
 - apiGroups: [monitoring.watchbill.dev]

@@ -4,31 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 	"time"
-
-	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-const downloadTimeout = 15 * time.Minute
+const (
+	downloadTimeout = 15 * time.Minute
+	downloadPrefix  = "download-" // of the folders for downloads that are not complete
+)
 
-// downloadable returns the versions that the library supports, newest first.
-func downloadable() []embeddedpostgres.PostgresVersion {
-	return []embeddedpostgres.PostgresVersion{
-		embeddedpostgres.V18, embeddedpostgres.V17, embeddedpostgres.V16, embeddedpostgres.V15,
-	}
-}
+// downloadable returns the versions that can be downloaded, newest first. They are those of the archives of
+// zonkyio/embedded-postgres-binaries.
+func downloadable() []string { return []string{"18.3.0", "17.5.0", "16.9.0", "15.13.0"} }
 
 // download returns PostgreSQL of the given major version (0 for the newest) from the cache or the repository.
 func (s sources) download(ctx context.Context, opts Options, who account, major int) (installation, error) {
 	found, err := s.cached(ctx, opts, who, major)
 	if err != nil {
-		return installation{}, fmt.Errorf("none of version %d or newer on PATH or in %s, and none for %s/%s could be had: %w; "+
+		return installation{}, fmt.Errorf("no PostgreSQL %d or newer on PATH or in %s, and none for %s/%s could be downloaded: %w;  "+
 			"install the PostgreSQL server or set DATABASE_URL", minMajor, s.packaged, runtime.GOOS, runtime.GOARCH, err)
 	}
 	return found, nil
@@ -37,7 +34,7 @@ func (s sources) download(ctx context.Context, opts Options, who account, major 
 func (s sources) cached(ctx context.Context, opts Options, who account, major int) (installation, error) {
 	version := downloadable()[0]
 	for _, candidate := range downloadable() {
-		if strings.HasPrefix(string(candidate), strconv.Itoa(major)+".") {
+		if strings.HasPrefix(candidate, strconv.Itoa(major)+".") {
 			version = candidate
 		}
 	}
@@ -75,43 +72,29 @@ func cacheDir(ctx context.Context, opts Options, who account) (string, error) {
 	return who.place(ctx, wanted, standIns(), opts.Logf)
 }
 
-// fetch downloads and unpacks a version into folder with the library. On an error the folder is not created.
-//
-// The library can only start a server, which it cannot do as root. It downloads, checks and unpacks first, and then
-// clears its data directory. os.RemoveAll rejects a name that ends in a dot, so with such a directory the library stops
-// there with an error that contains the name. It leaves one empty file, its log, in the temporary directory.
-func (s sources) fetch(ctx context.Context, version embeddedpostgres.PostgresVersion, folder string) (err error) {
+// fetch downloads and unpacks a version into folder, which it replaces. On an error the folder is left as it was. The
+// caller holds the lock of the folder's parent.
+func (s sources) fetch(ctx context.Context, version, folder string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, downloadTimeout)
 	defer cancel()
-	work, err := os.MkdirTemp(filepath.Dir(folder), "download-")
+	cache := filepath.Dir(folder)
+	if err := removeInterrupted(cache); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(cache, downloadPrefix)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	relay, err := startRelay(ctx, s.repository)
-	if err != nil {
-		return err
-	}
 
-	stopHere := filepath.Join(work, "data") + string(filepath.Separator) + "."
+	jar := filepath.Join(work, "archive.jar")
+	url := archiveURL(s.repository, platform(), version)
+	if err := downloadChecked(ctx, url, jar); err != nil {
+		return err
+	}
 	unpacked := filepath.Join(work, "unpacked")
-	startErr := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
-		Version(version).
-		BinaryRepositoryURL(relay.url).
-		CachePath(filepath.Join(work, "archive")).
-		RuntimePath(filepath.Join(work, "run")).
-		BinariesPath(unpacked).
-		DataPath(stopHere).
-		Port(0).
-		Logger(nil)).Start()
-	if err := relay.close(); err != nil {
-		return err
-	}
-	if startErr == nil || !strings.Contains(startErr.Error(), stopHere) {
-		return fmt.Errorf("unpacking: %w", startErr)
-	}
-	if err := openToAll(unpacked); err != nil {
-		return err
+	if err := unpack(ctx, jar, unpacked); err != nil {
+		return fmt.Errorf("unpacking %s: %w", url, err)
 	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
@@ -119,17 +102,11 @@ func (s sources) fetch(ctx context.Context, version embeddedpostgres.PostgresVer
 	return os.Rename(unpacked, folder)
 }
 
-// openToAll gives everyone the owner's read and execute permissions, whatever the umask was.
-func openToAll(root string) error {
-	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		mode := info.Mode().Perm() & 0o755
-		return os.Chmod(path, mode|(mode&0o500)>>3|(mode&0o500)>>6)
-	})
+// removeInterrupted removes what downloads of processes that were killed have left.
+func removeInterrupted(cache string) error {
+	left, err := filepath.Glob(filepath.Join(cache, downloadPrefix+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
 }

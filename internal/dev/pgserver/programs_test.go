@@ -82,7 +82,6 @@ func TestFind(t *testing.T) {
 }
 
 func TestFindErrorNamesNextStep(t *testing.T) {
-	catchStrayFiles(t)
 	root := reachableDir(t)
 	old := filepath.Join(root, "old", "bin")
 	fakeProgram(t, old, "14.9")

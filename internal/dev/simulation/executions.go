@@ -83,9 +83,9 @@ func (a *assistants) logBatch(ctx context.Context) error {
 		}
 		switch mathrand.N(40) {
 		case 0:
-			e["status"], e["error_message"] = "failure", "pretended failure: the model refused"
+			e["status"], e["error_message"] = "failure", "simulated failure: the model refused"
 		case 1:
-			e["status"], e["error_message"] = "timeout", "pretended timeout: no answer within 30 s"
+			e["status"], e["error_message"] = "timeout", "simulated timeout: no response within 30 s"
 		}
 		executions[i] = e
 	}
@@ -156,7 +156,7 @@ func (a *assistants) post(ctx context.Context, path string, body any) error {
 		return err
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s answered %s: %.200s", path, resp.Status, answer)
+		return fmt.Errorf("%s responded with %s: %.200s", path, resp.Status, answer)
 	}
 	return nil
 }

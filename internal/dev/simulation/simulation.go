@@ -87,14 +87,14 @@ func (f *Fleet) enroll(ctx context.Context, id, region string) (token string, er
 		return enrolled.JSON201.Token, nil
 	}
 	if enrolled.HTTPResponse.StatusCode != http.StatusConflict {
-		return "", fmt.Errorf("the server answered %s", enrolled.HTTPResponse.Status)
+		return "", fmt.Errorf("the server responded with %s", enrolled.HTTPResponse.Status)
 	}
 	rotated, err := f.admin.RotateAgentTokenWithResponse(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	if rotated.JSON200 == nil {
-		return "", fmt.Errorf("the server answered %s", rotated.HTTPResponse.Status)
+		return "", fmt.Errorf("the server responded with %s", rotated.HTTPResponse.Status)
 	}
 	return rotated.JSON200.Token, nil
 }
@@ -135,7 +135,7 @@ func (f *Fleet) trickle(ctx context.Context) {
 		key := uuid.NewString()
 		created, err := f.admin.CreateDeploymentsWithResponse(ctx, &openapi.CreateDeploymentsParams{IdempotencyKey: &key}, order)
 		if err == nil && created.JSON201 == nil {
-			err = fmt.Errorf("the server answered %s", created.HTTPResponse.Status)
+			err = fmt.Errorf("the server responded with %s", created.HTTPResponse.Status)
 		}
 		if err != nil && ctx.Err() == nil {
 			f.opts.Log.Warn("cannot deploy", zap.Error(err))
@@ -143,7 +143,7 @@ func (f *Fleet) trickle(ctx context.Context) {
 	}
 }
 
-var errPretended = errors.New("pretended failure: the disk is full")
+var errSimulated = errors.New("simulated failure: the disk is full")
 
 // pretend simulates work for a few seconds, prints its progress, and sometimes fails.
 func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
@@ -159,7 +159,7 @@ func pretend(ctx context.Context, work agent.Work, out io.Writer) error {
 		say("::progress %d", (i+1)*100/steps)
 	}
 	if mathrand.N(20) == 0 {
-		return errPretended
+		return errSimulated
 	}
 	say("done")
 	return nil

@@ -209,7 +209,7 @@ func (r agentsReader) extra(n *yaml.Node, field string) map[string]any {
 	}
 	for _, ours := range []string{"model", "messages", "stream"} {
 		if _, there := object[ours]; there {
-			r.Fault(n, field+"."+ours, "is not for extra to say")
+			r.Fault(n, field+"."+ours, "cannot be set in extra")
 		}
 	}
 	return object
@@ -258,7 +258,7 @@ func (r agentsReader) headers(n *yaml.Node, field string, header http.Header) {
 		case key.Kind != yaml.ScalarNode || !headerName.MatchString(key.Value):
 			r.Fault(key, at, "is not a header's name")
 		case slices.Contains(ourHeaders, canonical):
-			r.Fault(key, at, "is not for the file to set")
+			r.Fault(key, at, "cannot be set in the file")
 		case header[canonical] != nil:
 			r.Fault(key, at, "is duplicated")
 		default:
@@ -286,7 +286,7 @@ func (r agentsReader) secret(n *yaml.Node, field string) string {
 	case !ok || value == "":
 		r.Fault(n, field, "the environment variable it names is not set")
 	case strings.ContainsFunc(value, unicode.IsControl):
-		r.Fault(n, field, "the environment variable it names has what cannot be sent in a header")
+		r.Fault(n, field, "the environment variable it names has a value that cannot be sent in a header")
 	default:
 		return value
 	}

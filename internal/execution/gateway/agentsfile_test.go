@@ -104,8 +104,8 @@ func TestAgentFaults(t *testing.T) {
 		},
 		"times": {one("echo", "  timeout: 5", "  idle_timeout: 2h", "  echo: {delay: -1s}"), []string{
 			`line 5: agents[0].timeout: must be a duration such as 90s or 2m, not "5"`,
-			"line 6: agents[0].idle_timeout: must be from 10ms to 1h0m0s",
-			"line 7: agents[0].echo.delay: must be from 0s to 1h0m0s",
+			"line 6: agents[0].idle_timeout: must be from 10ms to 1h",
+			"line 7: agents[0].echo.delay: must be from 0 to 1h",
 		}},
 		"usage": {one("openai", "  openai:", "    model: m", "    usage_after_disconnect: wait", "    estimate_usage: 1"), []string{
 			`line 7: agents[0].openai.usage_after_disconnect: must be stop or drain, not "wait"`,
@@ -118,20 +118,20 @@ func TestAgentFaults(t *testing.T) {
 			"line 8: agents[0].openai.max_output_tokens: must be a whole number from 1 to 1000000000",
 			"line 9: agents[0].openai.api_key_env: must be the name of an environment variable, which has the secret",
 			"line 10: agents[0].openai.provider: must be text",
-			"line 11: agents[0].openai.extra.n: must be something that JSON knows",
-			"line 11: agents[0].openai.extra.messages: is not for extra to say",
+			"line 11: agents[0].openai.extra.n: must be a value that JSON has",
+			"line 11: agents[0].openai.extra.messages: cannot be set in extra",
 		}},
 		"keys": {one("openai", "  openai: {model: m, api_key_env: NOT_SET}"), []string{
 			"line 5: agents[0].openai.api_key_env: the environment variable it names is not set",
 		}},
 		"http": {one("http", "  http:", "    url: https://me:"+key+"@x/", "    headers_env:", "      Host: TEST_AUTH", "      'a b': TEST_AUTH", "      X-A: TEST_AUTH", "      x-a: TEST_AUTH", "      X-B: BROKEN", "      X-C: NOT_SET", "      Traceparent: TEST_AUTH"), []string{
 			"line 6: agents[0].http.url: must not hold a password; name an environment variable instead",
-			"line 8: agents[0].http.headers_env.Host: is not for the file to set",
+			"line 8: agents[0].http.headers_env.Host: cannot be set in the file",
 			`line 9: agents[0].http.headers_env."a b": is not a header's name`,
 			"line 11: agents[0].http.headers_env.x-a: is duplicated",
-			"line 12: agents[0].http.headers_env.X-B: the environment variable it names has what cannot be sent in a header",
+			"line 12: agents[0].http.headers_env.X-B: the environment variable it names has a value that cannot be sent in a header",
 			"line 13: agents[0].http.headers_env.X-C: the environment variable it names is not set",
-			"line 14: agents[0].http.headers_env.Traceparent: is not for the file to set",
+			"line 14: agents[0].http.headers_env.Traceparent: cannot be set in the file",
 		}},
 		"no url": {one("http", "  http: {}"), []string{"line 5: agents[0].http.url: is missing"}},
 		"urls": {

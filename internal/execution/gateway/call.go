@@ -75,7 +75,7 @@ func (c *call) say(part string) error {
 }
 
 func (c *call) tooLarge() error {
-	return failed("output_too_large", "the answer has more than %d bytes", c.limit)
+	return failed("output_too_large", "the response is over %d bytes", c.limit)
 }
 
 // post sends a request and returns the response's header; its body is read from the call. A response that is not a success
@@ -98,7 +98,7 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 	}
 	c.body = answer.Body
 	if encoding := answer.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, malformed("the upstream's answer is compressed with %q, for which it was not asked", asName(withoutSecrets(encoding, secrets), 40))
+		return nil, malformed("the upstream's response is compressed with %q, which was not requested", asName(withoutSecrets(encoding, secrets), 40))
 	}
 	if answer.StatusCode/100 != 2 {
 		return nil, c.refusal(answer, secrets)
@@ -110,7 +110,7 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 func (c *call) refusal(answer *http.Response, secrets []string) error {
 	status := answer.StatusCode
 	said, _ := io.ReadAll(io.LimitReader(c, maxErrorBody)) // as much as could be read
-	message := fmt.Sprintf("the upstream answered %d %s", status, http.StatusText(status))
+	message := fmt.Sprintf("the upstream responded with %d %s", status, http.StatusText(status))
 	if text := excerpt(errorText(said), secrets); text != "" {
 		message += ": " + text
 	}
@@ -214,7 +214,7 @@ func mediaType(header http.Header, secrets []string, wanted ...string) (string, 
 			return want, nil
 		}
 	}
-	return "", malformed("the upstream answered with the content type %q, and not with %s", asName(withoutSecrets(given, secrets), 100), strings.Join(wanted, " or "))
+	return "", malformed("the upstream's content type is %q, not %s", asName(withoutSecrets(given, secrets), 100), strings.Join(wanted, " or "))
 }
 
 // newTransport returns the transport to the upstreams.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/pause"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const longestDelay = time.Hour
@@ -66,7 +67,7 @@ func (k echo) run(c *call) (a answer, err error) {
 		return a, context.Cause(c.ctx)
 	}
 	if o.fail != "" {
-		return a, failed("agent_failed", "%s", oneLine(o.fail))
+		return a, failed("agent_failed", "%s", text.Clip(text.OneLine(o.fail), maxExcerpt))
 	}
 	for _, word := range strings.SplitAfter("You said: "+c.prompt.Message, " ") {
 		if k.delay > 0 && !pause.For(c.ctx, k.delay) {

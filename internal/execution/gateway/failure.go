@@ -35,8 +35,8 @@ func malformed(format string, args ...any) *failure {
 
 var (
 	errGone       = failed("client_gone", "client went away")
-	errEndedEarly = failed("upstream_ended_early", "the upstream's answer ended early")
-	errNothing    = failed("upstream_ended_early", "the upstream's answer was empty")
+	errEndedEarly = failed("upstream_ended_early", "the upstream's response ended early")
+	errNothing    = failed("upstream_ended_early", "the upstream's response was empty")
 	errDefect     = failed("internal", "the run failed by a defect of the gateway; its log says more")
 )
 
@@ -55,7 +55,7 @@ func failureOf(ctx context.Context, err error, secrets []string) *failure {
 	case errors.As(cause, &known):
 		return known
 	case errors.Is(cause, context.DeadlineExceeded):
-		return timedOut("timeout", "the run did not end in the time that its client gave it")
+		return timedOut("timeout", "the run did not finish within its client's deadline")
 	case errors.Is(cause, context.Canceled):
 		return errGone
 	case ctx.Err() != nil:
@@ -69,5 +69,5 @@ func failureOf(ctx context.Context, err error, secrets []string) *failure {
 	if errors.As(cause, &broken) {
 		return failed("upstream_unreachable", "the upstream cannot be reached: %s", excerpt(broken.Err.Error(), secrets)) // without its URL
 	}
-	return failed("upstream_broken", "the upstream's answer broke off: %s", excerpt(cause.Error(), secrets))
+	return failed("upstream_broken", "the upstream's response broke off: %s", excerpt(cause.Error(), secrets))
 }

@@ -120,7 +120,7 @@ func (g *Gateway) Start(prompt execution.Prompt) (execution.Run, error) {
 	}
 	if g.running.Add(1) > int64(g.opts.MaxRuns) {
 		g.running.Add(-1)
-		return nil, &fault.Error{Kind: fault.Unavailable, Code: "busy", Detail: "as many agents run as may at a time; try again later"}
+		return nil, &fault.Error{Kind: fault.Unavailable, Code: "busy", Detail: "too many agents are running; try again later"}
 	}
 	if r.reservation, err = g.opts.Recorder.Reserve(); err != nil {
 		g.running.Add(-1)
@@ -136,7 +136,7 @@ func (g *Gateway) Start(prompt execution.Prompt) (execution.Run, error) {
 func (g *Gateway) reportRefusal(err error) {
 	now, last := g.opts.Now().UnixNano(), g.reported.Load()
 	if now-last >= int64(refusalReport) && g.reported.CompareAndSwap(last, now) {
-		g.opts.Log.Error("runs are refused, for they could not be recorded", zap.Error(err))
+		g.opts.Log.Error("runs are rejected because they could not be recorded", zap.Error(err))
 	}
 }
 

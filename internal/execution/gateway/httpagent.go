@@ -206,13 +206,13 @@ func (k *httpAgent) compact(raw []byte) (json.RawMessage, error) {
 	}
 	value = slices.Clone(raw)
 	if err := value.Compact(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)); err != nil {
-		return nil, malformed("the upstream's answer is no JSON: %s", excerpt(err.Error(), k.secrets()))
+		return nil, malformed("the upstream's response is not JSON: %s", excerpt(err.Error(), k.secrets()))
 	}
 	var clean any
 	d := json.NewDecoder(bytes.NewReader(execution.Sanitize(raw)))
 	d.UseNumber()
 	if err := d.Decode(&clean); err != nil {
-		return nil, malformed("the upstream's answer cannot be handed on: %s", excerpt(err.Error(), k.secrets()))
+		return nil, malformed("the upstream's response cannot be forwarded: %s", excerpt(err.Error(), k.secrets()))
 	}
 	return encode(clean), nil
 }

@@ -56,7 +56,7 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		}
 	}
 	abort := func(http.ResponseWriter, *http.Request) { breakOff() }
-	const early = "the upstream's answer ended early"
+	const early = "the upstream's response ended early"
 
 	for name, test := range map[string]struct {
 		upstream http.HandlerFunc
@@ -88,31 +88,31 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		"sends too much": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			stream()(w, r)
 			forEver(w, r, chunk(strings.Repeat("x", 1<<15)))
-		}, status: failure, code: "output_too_large", message: "the answer has more than 100000 bytes"},
-		"sends too much JSON":           {upstream: respond(200, "application/json", `"`+strings.Repeat("x", 200_000)+`"`), status: failure, code: "output_too_large", message: "more than 100000 bytes"},
+		}, status: failure, code: "output_too_large", message: "the response is over 100000 bytes"},
+		"sends too much JSON":           {upstream: respond(200, "application/json", `"`+strings.Repeat("x", 200_000)+`"`), status: failure, code: "output_too_large", message: "over 100000 bytes"},
 		"ends without saying so":        {upstream: stream(chunk("Hi")), status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"ends in an event":              {upstream: stream(chunk("Hi"), "data: {"), status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"says nothing at all":           {upstream: stream(), status: failure, code: "upstream_ended_early", message: early},
 		"breaks off":                    {upstream: eventsThen(abort, chunk("Hi")), status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"breaks off at once":            {upstream: abort, status: failure, code: "upstream_ended_early", message: early},
-		"has no JSON in an event":       {upstream: stream(chunk("Hi"), "data: oops\n\n"), status: failure, code: "upstream_malformed", message: "an event that is no chunk of a chat completion", text: "Hi"},
-		"has other JSON in an event":    {upstream: stream("data: {\"choices\":5}\n\n"), status: failure, code: "upstream_malformed", message: "no chunk of a chat completion"},
+		"has no JSON in an event":       {upstream: stream(chunk("Hi"), "data: oops\n\n"), status: failure, code: "upstream_malformed", message: "an event that is not a chunk of a chat completion", text: "Hi"},
+		"has other JSON in an event":    {upstream: stream("data: {\"choices\":5}\n\n"), status: failure, code: "upstream_malformed", message: "not a chunk of a chat completion"},
 		"fails in its stream":           {upstream: stream(chunk("Hi"), `data: {"error":{"message":"overloaded, `+key+`","type":"server_error"}}`+"\n\n"), status: failure, code: "upstream_error", message: "the upstream failed: overloaded, [redacted]", text: "Hi"},
 		"fails in its stream otherwise": {upstream: stream("event: error\ndata: {\"message\":\"overloaded\"}\n\n"), status: failure, code: "upstream_error", message: "the upstream failed: overloaded"},
 		"answers with an error in 200":  {upstream: respond(200, "application/json", `{"error":{"message":"no such model"}}`), status: failure, code: "upstream_error", message: "the upstream failed: no such model"},
 		"answers with no choices":       {upstream: respond(200, "application/json", `{}`), status: failure, code: "upstream_malformed", message: "it has no choices"},
-		"answers with half of JSON":     {upstream: respond(200, "application/json", `{"choices":[`), status: failure, code: "upstream_malformed", message: "is no chat completion"},
-		"answers with HTML":             {upstream: respond(200, "text/html", "<h1>Login</h1>"), status: failure, code: "upstream_malformed", message: `content type "text/html"`},
-		"answers with no content type":  {upstream: func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil; fmt.Fprint(w, "x") }, status: failure, code: "upstream_malformed", message: `content type ""`},
+		"answers with half of JSON":     {upstream: respond(200, "application/json", `{"choices":[`), status: failure, code: "upstream_malformed", message: "is not a chat completion"},
+		"answers with HTML":             {upstream: respond(200, "text/html", "<h1>Login</h1>"), status: failure, code: "upstream_malformed", message: `content type is "text/html"`},
+		"answers with no content type":  {upstream: func(w http.ResponseWriter, _ *http.Request) { w.Header()["Content-Type"] = nil; fmt.Fprint(w, "x") }, status: failure, code: "upstream_malformed", message: `content type is ""`},
 		"has no content":                {upstream: respond(204, "text/event-stream", ""), status: failure, code: "upstream_ended_early", message: early},
 		"limits the rate": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Retry-After", "20")
 			respond(429, "application/json", `{"error":{"message":"slow down"}}`)(w, r)
-		}, status: failure, code: "upstream_429", message: "the upstream answered 429 Too Many Requests: slow down; Retry-After: 20s"},
+		}, status: failure, code: "upstream_429", message: "the upstream responded with 429 Too Many Requests: slow down; Retry-After: 20s"},
 		"does not know the key":     {upstream: respond(401, "application/json", `{"error":{"message":"Incorrect API key provided: `+key+`"}}`), status: failure, code: "upstream_401", message: "401 Unauthorized: Incorrect API key provided"},
 		"repeats the key in a page": {upstream: respond(500, "text/html", "<p>Bearer "+key+"</p>"+strings.Repeat("\n<p>\x00\xff", 5000)), status: failure, code: "upstream_500", message: "500 Internal Server Error: <p>"},
-		"is unavailable":            {upstream: respond(503, "text/plain", ""), status: failure, code: "upstream_503", message: "the upstream answered 503 Service Unavailable"},
-		"has a status of its own":   {upstream: respond(599, "text/plain", "?"), status: failure, code: "upstream_599", message: "the upstream answered 599 : ?"},
+		"is unavailable":            {upstream: respond(503, "text/plain", ""), status: failure, code: "upstream_503", message: "the upstream responded with 503 Service Unavailable"},
+		"has a status of its own":   {upstream: respond(599, "text/plain", "?"), status: failure, code: "upstream_599", message: "the upstream responded with 599 : ?"},
 		"redirects to another host": {upstream: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere+"/chat/completions", http.StatusTemporaryRedirect)
 		}, status: failure, code: "upstream_307", message: "redirects to another place are not followed"},
@@ -157,10 +157,10 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = w.Write(bomb.Bytes())
-		}, status: failure, code: "output_too_large", message: "more than 100000 bytes"},
+		}, status: failure, code: "output_too_large", message: "over 100000 bytes"},
 
-		"http: says nothing":     {upstream: stream(": hello\n\n"), agents: httpAgents, status: failure, code: "upstream_ended_early", message: "answer was empty"},
-		"http: says no text":     {upstream: respond(200, "text/plain", ""), agents: httpAgents, status: failure, code: "upstream_ended_early", message: "answer was empty"},
+		"http: says nothing":     {upstream: stream(": hello\n\n"), agents: httpAgents, status: failure, code: "upstream_ended_early", message: "response was empty"},
+		"http: says no text":     {upstream: respond(200, "text/plain", ""), agents: httpAgents, status: failure, code: "upstream_ended_early", message: "response was empty"},
 		"http: ends in an event": {upstream: stream("data: Hi\n\n", "data: you"), agents: httpAgents, status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"http: breaks off":       {upstream: eventsThen(abort, "data: Hi\n\n"), agents: httpAgents, status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"http: breaks off its text": {upstream: func(w http.ResponseWriter, _ *http.Request) {
@@ -170,14 +170,14 @@ func TestUpstreamsThatMisbehave(t *testing.T) {
 		}, agents: httpAgents, status: failure, code: "upstream_ended_early", message: early, text: "Hi"},
 		"http: fails in its stream":         {upstream: stream("data: Hi\n\n", "event: error\ndata: {\"message\":\"broken "+key+"\"}\n\n"), agents: httpAgents, status: failure, code: "upstream_error", message: "the upstream failed: broken [redacted]", text: "Hi"},
 		"http: fails in its stream, too":    {upstream: stream(`data: {"error":"broken"}` + "\n\n"), agents: httpAgents, status: failure, code: "upstream_error", message: "the upstream failed: broken"},
-		"http: has no JSON":                 {upstream: respond(200, "application/json", "{"), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is no JSON"},
-		"http: answers with an image":       {upstream: respond(200, "image/png", "x"), agents: httpAgents, status: failure, code: "upstream_malformed", message: `content type "image/png"`},
+		"http: has no JSON":                 {upstream: respond(200, "application/json", "{"), agents: httpAgents, status: failure, code: "upstream_malformed", message: "is not JSON"},
+		"http: answers with an image":       {upstream: respond(200, "image/png", "x"), agents: httpAgents, status: failure, code: "upstream_malformed", message: `content type is "image/png"`},
 		"http: refuses":                     {upstream: respond(422, "application/problem+json", `{"title":"x","detail":"the topic is missing"}`), agents: httpAgents, status: failure, code: "upstream_422", message: "422 Unprocessable Entity: the topic is missing"},
 		"http: repeats the key":             {upstream: respond(500, "text/plain", "got "+key), agents: httpAgents, status: failure, code: "upstream_500", message: "got [redacted]"},
 		"repeats the key in a status":       {upstream: raw("HTTP/1.1 " + key + "\r\n\r\n"), status: failure, code: "upstream_unreachable", message: `malformed HTTP status code "[redacted]"`},
 		"repeats the key in a header":       {upstream: raw("HTTP/1.1 200 OK\r\nBearer " + key + "\r\n\r\n"), status: failure, code: "upstream_unreachable", message: "missing colon: \"Bearer [redacted]"},
 		"repeats the key in a length":       {upstream: raw("HTTP/1.1 200 OK\r\nContent-Length: " + key + "\r\n\r\n"), status: failure, code: "upstream_unreachable", message: `bad Content-Length "[redacted]"`},
-		"repeats the key in its type":       {upstream: respond(200, "text/"+key, "x"), status: failure, code: "upstream_malformed", message: `the content type "text/[redacted]"`},
+		"repeats the key in its type":       {upstream: respond(200, "text/"+key, "x"), status: failure, code: "upstream_malformed", message: `content type is "text/[redacted]"`},
 		"repeats the key in its coding":     {upstream: raw("HTTP/1.1 200 OK\r\nContent-Encoding: " + key + "\r\nContent-Length: 0\r\n\r\n"), status: failure, code: "upstream_malformed", message: `compressed with "[redacted]"`},
 		"repeats the key where it is cut":   {upstream: respond(401, "text/plain", strings.Repeat(" ", 4<<10-len(key)+3)+key), status: failure, code: "upstream_401", message: "401 Unauthorized: [redacted]"},
 		"http: repeats the key in a status": {upstream: raw("HTTP/1.1 " + key + "\r\n\r\n"), agents: httpAgents, status: failure, code: "upstream_unreachable", message: `malformed HTTP status code "[redacted]"`},

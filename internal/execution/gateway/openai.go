@@ -252,14 +252,14 @@ func (k *openAI) whole(c *call) (a answer, err error) {
 	}
 	var chunk completion
 	if err := json.Unmarshal(body, &chunk); err != nil {
-		return a, malformed("the upstream's answer is no chat completion: %s", excerpt(err.Error(), k.secrets()))
+		return a, malformed("the upstream's response is not a chat completion: %s", excerpt(err.Error(), k.secrets()))
 	}
 	text, err := a.take(chunk, k.secrets())
 	if err != nil {
 		return a, err
 	}
 	if len(chunk.Choices) == 0 {
-		return a, malformed("the upstream's answer is no chat completion: it has no choices")
+		return a, malformed("the upstream's response is not a chat completion: it has no choices")
 	}
 	return a, c.say(text)
 }
@@ -280,7 +280,7 @@ func (k *openAI) streamed(c *call) (a answer, err error) {
 		}
 		var chunk completion
 		if err := json.Unmarshal([]byte(event.data), &chunk); err != nil {
-			return a, malformed("the upstream's stream has an event that is no chunk of a chat completion: %s", excerpt(err.Error(), k.secrets()))
+			return a, malformed("the upstream's stream has an event that is not a chunk of a chat completion: %s", excerpt(err.Error(), k.secrets()))
 		}
 		text, err := a.take(chunk, k.secrets())
 		if err != nil {

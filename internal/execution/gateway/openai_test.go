@@ -163,7 +163,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", usage, diff)
 		}
 		if want == (execution.Tokens{}) && a.record.Cost != nil {
-			t.Errorf("%s: an unknown cost must not be told, got %d", usage, *a.record.Cost)
+			t.Errorf("%s: an unknown cost must not be reported, got %d", usage, *a.record.Cost)
 		}
 	}
 }

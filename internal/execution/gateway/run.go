@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // run is one run of an agent.
@@ -57,7 +58,7 @@ func (r *run) Stream(ctx context.Context, emit func(execution.Event) error) {
 	if r.agent.drains { // the upstream's request is not cancelled when the client leaves
 		upstream = context.WithoutCancel(ctx)
 	}
-	limited, stop := context.WithTimeoutCause(upstream, r.agent.timeout, timedOut("timeout", "the agent did not finish within %s", r.agent.timeout))
+	limited, stop := context.WithTimeoutCause(upstream, r.agent.timeout, timedOut("timeout", "the agent did not finish within %s", text.Duration(r.agent.timeout)))
 	defer stop()
 	running, cancel := context.WithCancelCause(limited)
 	defer cancel(nil)
@@ -150,7 +151,7 @@ func (r *run) work(ctx context.Context, cancel context.CancelCauseFunc, parts ch
 		ctx: ctx, cancel: cancel, client: r.g.client, id: r.execution.ID, traceparent: traceparent(r.execution),
 		prompt: r.prompt, options: r.options, now: r.g.opts.Now, parts: parts, limit: r.g.opts.MaxOutput,
 		idle: time.AfterFunc(time.Hour, func() {
-			cancel(timedOut("idle_timeout", "the upstream sent nothing for %s", r.agent.idle))
+			cancel(timedOut("idle_timeout", "the upstream sent nothing for %s", text.Duration(r.agent.idle)))
 		}),
 		patience: r.agent.idle, left: &r.left,
 	}
@@ -203,7 +204,7 @@ func (g *Gateway) reportUsage(agent, executionID string) {
 	if g.opts.UsageUnknown != nil {
 		g.opts.UsageUnknown()
 	}
-	g.opts.Log.Warn("an upstream says that a run used more tokens than any may; they are taken as unknown",
+	g.opts.Log.Warn("an upstream reports more tokens for a run than the limit; they are recorded as unknown",
 		zap.String("agent", agent), zap.String("execution_id", executionID), zap.Int("limit", execution.MaxTokens))
 }
 
@@ -242,7 +243,7 @@ func (r *run) prepare(e execution.Execution) execution.Execution {
 		zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
 	e.Input, e.Output = nil, nil
 	if prepared, fault = r.tryToPrepare(e); fault != nil {
-		r.g.opts.Log.Error("a run's record will be refused", zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
+		r.g.opts.Log.Error("a run's record will be rejected", zap.String("execution_id", e.ID), zap.String("code", fault.Code), zap.Error(fault))
 		return e
 	}
 	return prepared

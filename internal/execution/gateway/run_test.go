@@ -38,11 +38,11 @@ func TestEcho(t *testing.T) {
 		code, says       string
 		tokens           execution.Tokens
 	}{
-		"says what it is told":   {"good  day\n", "", "You said: good  day\n", execution.Success, "", "", execution.Tokens{Input: 2, Output: 4, Used: 6}},
+		"repeats its input":      {"good  day\n", "", "You said: good  day\n", execution.Success, "", "", execution.Tokens{Input: 2, Output: 4, Used: 6}},
 		"ignores what it is not": {"a", `{"count":3}`, "You said: a", execution.Success, "", "", execution.Tokens{Input: 1, Output: 3, Used: 4}},
 		"fails":                  {"a b", `{"fail":"no luck"}`, "", execution.Failure, "agent_failed", "no luck", execution.Tokens{Input: 2, Used: 2}},
 		"is late":                {"a", `{"delay_ms":30000}`, "You said: a", execution.Success, "", "", execution.Tokens{Input: 1, Output: 3, Used: 4}},
-		"is too late":            {"a", `{"delay_ms":61000}`, "", execution.Timeout, "timeout", "the agent did not finish within 1m0s", execution.Tokens{Input: 1, Used: 1}},
+		"is too late":            {"a", `{"delay_ms":61000}`, "", execution.Timeout, "timeout", "the agent did not finish within 1m", execution.Tokens{Input: 1, Used: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

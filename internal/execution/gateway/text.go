@@ -28,15 +28,9 @@ func asName(s string, limit int) string {
 	}, strings.ToValidUTF8(s, "\uFFFD")), limit)
 }
 
-// oneLine returns an untrusted text on one line, for an error.
-func oneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(clean(s), func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
-	return text.Clip(s, maxExcerpt)
-}
-
 // excerpt returns an upstream's text on one line, cut and without the secrets that were sent to it.
 func excerpt(s string, secrets []string) string {
-	return oneLine(redact.Text(withoutSecrets(s, secrets)))
+	return text.Clip(text.OneLine(redact.Text(withoutSecrets(s, secrets))), maxExcerpt)
 }
 
 // withoutSecrets removes secrets from a text, and the beginning of a secret at its end, where the text may have been cut.

@@ -140,7 +140,7 @@ func TestUsageOfHTTPAgents(t *testing.T) {
 				wantTold = string(u)
 			}
 			if a.last["usage"] != wantTold {
-				t.Errorf("the client is told usage %v, want %v", a.last["usage"], wantTold)
+				t.Errorf("the client got usage %v, want %v", a.last["usage"], wantTold)
 			}
 		})
 	}

@@ -61,7 +61,7 @@ func (w *Watcher) refresh() {
 	file, changed, err := w.file.Read()
 	if err != nil {
 		if w.fault != err.Error() { // logged once
-			w.log.Error("the agents' file cannot be read; the agents stay as they are", zap.Error(err))
+			w.log.Error("cannot read the agents file; the agents are unchanged", zap.Error(err))
 		}
 		w.fault = err.Error()
 		return
@@ -72,7 +72,7 @@ func (w *Watcher) refresh() {
 	}
 	agents, err := ParseAgents(file, w.env)
 	if err != nil {
-		w.log.Error("the agents' file is wrong; the agents stay as they are", zap.String("file", w.path), zap.Error(err))
+		w.log.Error("the agents file is invalid; the agents are unchanged", zap.String("file", w.path), zap.Error(err))
 		return
 	}
 	w.current.Store(agents)

@@ -60,7 +60,7 @@ func TestFileChangesAreApplied(t *testing.T) {
 		write("agents: [ ")
 		wantThen("broken otherwise", "two", 1)
 		write(agentsNamed("two"))
-		wantThen("mended", "two", 1)
+		wantThen("fixed", "two", 1)
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestInvalidFirstFileIsFatal(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none.yaml"): "read the agents: stat " + filepath.Join(dir, "none.yaml") + ": no such file or directory",
-		dir:                             "read the agents: " + dir + " is no file",
+		dir:                             "read the agents: " + dir + " is not a regular file",
 		broken: "read the agents in " + broken + ": line 2: agents[0].types: is missing\n" +
 			"line 2: agents[0].kind: is missing",
 	} {

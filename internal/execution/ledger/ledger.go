@@ -98,7 +98,7 @@ func New(opts Options) *Ledger {
 }
 
 // errFull is returned when the queue is full.
-var errFull = fault.UnavailableBecause("more executions are coming in than can be stored; try again later")
+var errFull = fault.UnavailableBecause("executions arrive faster than they can be stored; try again later")
 
 // Append stores the new executions of a batch and returns when they are committed. Invalid executions are rejected
 // individually and do not affect the others. Append returns fault.ErrUnavailable if the queue is full or the database is

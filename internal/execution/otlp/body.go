@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	collectorpb "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/text"
 )
@@ -87,7 +87,7 @@ func keepBuffer(memory *bytes.Buffer) {
 func readBody(ctx context.Context, header http.Header, from io.Reader, limits limits) (body, error) {
 	sent := body{encoding: encodingOf(header)}
 	if sent.encoding == unknown {
-		return body{}, refuse(http.StatusUnsupportedMediaType, "the content type %s is not read here: send %s or %s",
+		return body{}, refuse(http.StatusUnsupportedMediaType, "the content type %s is not supported: send %s or %s",
 			text.Quote(header.Get("Content-Type"), 80), protobufType, jsonType)
 	}
 	limit := limits.decompressed
@@ -96,7 +96,7 @@ func readBody(ctx context.Context, header http.Header, from io.Reader, limits li
 	case gzipCoding, zstdCoding:
 		sent.coding, limit = coding, limits.body
 	default:
-		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not read here: send one of gzip, zstd and identity", text.Quote(coding, 80))
+		return body{}, refuse(http.StatusUnsupportedMediaType, "the content encoding %s is not supported: send one of gzip, zstd and identity", text.Quote(coding, 80))
 	}
 	memory := buffers.Get().(*bytes.Buffer)
 	err := readAll(memory, from, header, limit)

@@ -3,7 +3,7 @@ package otlp_test
 import (
 	"testing"
 
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -83,22 +83,22 @@ func TestUsageInAnswers(t *testing.T) {
 		says says
 		want execution.Tokens
 	}{
-		"the provider's":                {none.with(says{"output.value": `{"id":"chatcmpl-1","choices":[{"message":{"content":"It's mild."}}],"usage":` + usage + `}`}), openai},
-		"the provider's, with counts":   {counts.with(says{"output.value": `{"id":"chatcmpl-1","usage":` + usage + `}`}), openai},
-		"LangChain's":                   {none.with(says{"output.value": `{"generations":[[{"text":"Mild.","message":{"kwargs":{"content":[],"usage_metadata":{"input_tokens":100,"output_tokens":20,"total_tokens":120,"input_token_details":{"cache_read":40},"output_token_details":{"reasoning":5}},"response_metadata":{"estimatedTokenUsage":{"promptTokens":1000,"completionTokens":2000}}}}}]]}`}), openai},
-		"Gemini's":                      {none.with(says{"output.value": `{"candidates":[],"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5,"totalTokenCount":120}}`}), openai},
-		"thinking that is not counted":  {none.with(says{"llm.token_count.prompt": 100, "llm.token_count.completion": 15, "output.value": `{"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5,"totalTokenCount":120}}`}), openai},
-		"MLflow's of an embedding":      {says{"mlflow.spanType": `"EMBEDDING"`, "mlflow.llm.model": `"text-embedding-3-small"`, "mlflow.spanOutputs": `{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":100,"total_tokens":100}}`}, execution.Tokens{Input: 100, Used: 100}},
-		"MLflow's beside its own":       {says{"mlflow.spanType": `"CHAT_MODEL"`, "mlflow.llm.model": `"gpt-4o"`, "mlflow.chat.tokenUsage": `{"input_tokens":100,"output_tokens":20,"total_tokens":120,"cache_read_input_tokens":40}`, "mlflow.spanOutputs": `{"id":"chatcmpl-1","usage":` + usage + `}`}, openai},
-		"in a text in Python's":         {counts.with(says{"output.value": `{"role":"assistant","content":"It is \"mild\".","raw":"ChatCompletion(id='c', choices=[Choice(message=ChatCompletionMessage(content='It\\'s', role=<Role.A: 'a'>))], at=datetime(2026, 1, 1, tzinfo=UTC), ` + python + `)"}`}), openai},
-		"in texts of a list":            {counts.with(says{"output.value": `{"replies":["ChatMessage(_role=<ChatRole.ASSISTANT: 'assistant'>, _content=[TextContent(text='usage')], _meta={'index': 0, 'usage': {'completion_tokens': 20, 'prompt_tokens': 100, 'completion_tokens_details': {'reasoning_tokens': 5}, 'prompt_tokens_details': {'cached_tokens': 40, 'x': None}}})"]}`}), openai},
-		"in a text, without counts":     {none.with(says{"output.value": `{"replies":["Answer(usage={'completion_tokens': 20, 'prompt_tokens': 100})"]}`}), execution.Tokens{}},
-		"as much as was told, in parts": {counts.with(says{"output.value": `{"usage":{"prompt_tokens":100,"completion_tokens":20}}`}), plain},
-		"other counts":                  {counts.with(says{"output.value": `{"usage":{"prompt_tokens":100,"completion_tokens":9000,"prompt_tokens_details":{"cached_tokens":90}}}`}), plain},
-		"in what the model wrote":       {none.with(says{"output.value": `{"content":{"usage":` + usage + `},"choices":[{"message":{"parsed":{"usage":` + usage + `},"tool_calls":[{"function":{"arguments":{"usage":` + usage + `}}}]}}]}`}), execution.Tokens{}},
-		"in a text that the model says": {none.with(says{"output.value": `{"output":"{\"usage\":{\"prompt_tokens\":100}}"}`}), execution.Tokens{}},
-		"of something else":             {none.with(says{"output.value": `{"memory_usage":{"total":100},"usage_limits":{"total_tokens":100},"usage":"see https://example.com"}`}), execution.Tokens{}},
-		"cut off":                       {none.with(says{"output.value": `{"usage":` + usage + `,"choices":[{"mess`}), execution.Tokens{}},
+		"the provider's":                    {none.with(says{"output.value": `{"id":"chatcmpl-1","choices":[{"message":{"content":"It's mild."}}],"usage":` + usage + `}`}), openai},
+		"the provider's, with counts":       {counts.with(says{"output.value": `{"id":"chatcmpl-1","usage":` + usage + `}`}), openai},
+		"LangChain's":                       {none.with(says{"output.value": `{"generations":[[{"text":"Mild.","message":{"kwargs":{"content":[],"usage_metadata":{"input_tokens":100,"output_tokens":20,"total_tokens":120,"input_token_details":{"cache_read":40},"output_token_details":{"reasoning":5}},"response_metadata":{"estimatedTokenUsage":{"promptTokens":1000,"completionTokens":2000}}}}}]]}`}), openai},
+		"Gemini's":                          {none.with(says{"output.value": `{"candidates":[],"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5,"totalTokenCount":120}}`}), openai},
+		"thinking that is not counted":      {none.with(says{"llm.token_count.prompt": 100, "llm.token_count.completion": 15, "output.value": `{"usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":40,"candidatesTokenCount":15,"thoughtsTokenCount":5,"totalTokenCount":120}}`}), openai},
+		"MLflow's of an embedding":          {says{"mlflow.spanType": `"EMBEDDING"`, "mlflow.llm.model": `"text-embedding-3-small"`, "mlflow.spanOutputs": `{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":100,"total_tokens":100}}`}, execution.Tokens{Input: 100, Used: 100}},
+		"MLflow's beside its own":           {says{"mlflow.spanType": `"CHAT_MODEL"`, "mlflow.llm.model": `"gpt-4o"`, "mlflow.chat.tokenUsage": `{"input_tokens":100,"output_tokens":20,"total_tokens":120,"cache_read_input_tokens":40}`, "mlflow.spanOutputs": `{"id":"chatcmpl-1","usage":` + usage + `}`}, openai},
+		"in a text in Python's":             {counts.with(says{"output.value": `{"role":"assistant","content":"It is \"mild\".","raw":"ChatCompletion(id='c', choices=[Choice(message=ChatCompletionMessage(content='It\\'s', role=<Role.A: 'a'>))], at=datetime(2026, 1, 1, tzinfo=UTC), ` + python + `)"}`}), openai},
+		"in texts of a list":                {counts.with(says{"output.value": `{"replies":["ChatMessage(_role=<ChatRole.ASSISTANT: 'assistant'>, _content=[TextContent(text='usage')], _meta={'index': 0, 'usage': {'completion_tokens': 20, 'prompt_tokens': 100, 'completion_tokens_details': {'reasoning_tokens': 5}, 'prompt_tokens_details': {'cached_tokens': 40, 'x': None}}})"]}`}), openai},
+		"in a text, without counts":         {none.with(says{"output.value": `{"replies":["Answer(usage={'completion_tokens': 20, 'prompt_tokens': 100})"]}`}), execution.Tokens{}},
+		"as much as was reported, in parts": {counts.with(says{"output.value": `{"usage":{"prompt_tokens":100,"completion_tokens":20}}`}), plain},
+		"other counts":                      {counts.with(says{"output.value": `{"usage":{"prompt_tokens":100,"completion_tokens":9000,"prompt_tokens_details":{"cached_tokens":90}}}`}), plain},
+		"in what the model wrote":           {none.with(says{"output.value": `{"content":{"usage":` + usage + `},"choices":[{"message":{"parsed":{"usage":` + usage + `},"tool_calls":[{"function":{"arguments":{"usage":` + usage + `}}}]}}]}`}), execution.Tokens{}},
+		"in a text that the model says":     {none.with(says{"output.value": `{"output":"{\"usage\":{\"prompt_tokens\":100}}"}`}), execution.Tokens{}},
+		"of something else":                 {none.with(says{"output.value": `{"memory_usage":{"total":100},"usage_limits":{"total_tokens":100},"usage":"see https://example.com"}`}), execution.Tokens{}},
+		"cut off":                           {none.with(says{"output.value": `{"usage":` + usage + `,"choices":[{"mess`}), execution.Tokens{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

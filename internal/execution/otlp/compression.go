@@ -57,7 +57,7 @@ func gunzip(into *bytes.Buffer, compressed []byte, limit int64) error {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return refuse(http.StatusBadRequest, "the body's gzip ends early")
 	case errors.Is(err, gzip.ErrHeader):
-		return refuse(http.StatusBadRequest, "there is something else after the body's gzip")
+		return refuse(http.StatusBadRequest, "there is more data after the body's gzip")
 	default:
 		return refuse(http.StatusBadRequest, "the body's gzip is damaged")
 	}

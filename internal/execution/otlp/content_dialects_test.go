@@ -3,7 +3,7 @@ package otlp_test
 import (
 	"testing"
 
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 )
 
 // TestContentOfRunsAndTools checks spans of real libraries, without the attributes that do not affect content.

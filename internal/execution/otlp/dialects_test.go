@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -314,7 +314,7 @@ func TestUnreadSpans(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			batch, partial := translated(t, exportOf(newSpan(1, 0, attributes)))
-			const want = `spans that look like generative AI but do not say what they are became no executions: 1 of "test"`
+			const want = `spans that look like generative AI but do not say what they are were not stored as executions: 1 of "test"`
 			if len(batch.Executions) != 0 || partial.GetRejectedSpans() != 0 || partial.GetErrorMessage() != want {
 				t.Errorf("became %v, %v", batch.Executions, partial)
 			}

@@ -17,6 +17,6 @@ func TestDuplicateCostsAreNotSummed(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	if cost := l.batch.Executions[0].ProviderCost; cost == nil || *cost != 1_000_000_500_000_000 {
-		t.Errorf("want the cost that was told, got %v", cost)
+		t.Errorf("want the reported cost, got %v", cost)
 	}
 }

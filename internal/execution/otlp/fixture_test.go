@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	collectorpb "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
+	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
+	resourcepb "go.opentelemetry.io/proto/slim/otlp/resource/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -257,7 +257,7 @@ func translated(t *testing.T, export *collectorpb.ExportTraceServiceRequest) (ex
 		t.Errorf("JSON comes to something else than protobuf (-protobuf +JSON):\n%s", diff)
 	}
 	if !proto.Equal(partials[protobufType], partials[jsonType]) {
-		t.Errorf("JSON is answered with %v, protobuf with %v", partials[jsonType], partials[protobufType])
+		t.Errorf("JSON returned %v, protobuf with %v", partials[jsonType], partials[protobufType])
 	}
 	return batches[protobufType], partials[protobufType]
 }

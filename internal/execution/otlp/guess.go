@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 )
 
 // TestNamesByRule checks users, sessions and agents in attributes that no convention defines, and attributes that only

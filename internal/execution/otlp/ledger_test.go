@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/execution/otlp"
@@ -25,10 +25,10 @@ func TestInternalFaults(t *testing.T) {
 		status int
 		code   int32
 	}{
-		"the database is away": {fmt.Errorf("append: %w", fault.ErrUnavailable), 503, 14},
-		"the time is over":     {context.DeadlineExceeded, 503, 14},
-		"the client is gone":   {context.Canceled, 503, 14},
-		"a defect":             {errors.New("nil pointer in the secret place"), 500, 13},
+		"the database is unavailable": {fmt.Errorf("append: %w", fault.ErrUnavailable), 503, 14},
+		"the time is over":            {context.DeadlineExceeded, 503, 14},
+		"the client is gone":          {context.Canceled, 503, 14},
+		"a defect":                    {errors.New("nil pointer in the secret place"), 500, 13},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

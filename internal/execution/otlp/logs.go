@@ -12,10 +12,10 @@ import (
 	"slices"
 	"strings"
 
-	collectorlogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	collectorlogspb "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
+	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
+	logspb "go.opentelemetry.io/proto/slim/otlp/logs/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -162,7 +162,7 @@ func (r recordsRead) message() string {
 		n   int
 		why string
 	}{
-		{r.others, "are no events of generative AI with content: only these are taken"},
+		{r.others, "are not generative AI events with content, the only kind that is stored"},
 		{r.spanless, "name no trace and span"},
 		{r.refused, "have content that is too large"},
 	} {

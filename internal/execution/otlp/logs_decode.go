@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/go-json-experiment/json"
-	collectorlogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	collectorlogspb "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
+	logspb "go.opentelemetry.io/proto/slim/otlp/logs/v1"
 	"google.golang.org/protobuf/proto"
 )
 

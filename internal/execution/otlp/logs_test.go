@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	collectorlogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
+	collectorlogspb "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
+	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
+	logspb "go.opentelemetry.io/proto/slim/otlp/logs/v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/watchbill/watchbill/internal/execution"
@@ -64,8 +64,8 @@ func TestLogRecords(t *testing.T) {
 			record: &logspb.LogRecord{EventName: "gen_ai.choice", Body: kvlist("message", "ho")}, output: `{"message":"ho","role":"assistant"}`,
 		},
 		"a message that is a text": {record: &logspb.LogRecord{EventName: "gen_ai.system.message", Body: text("be kind")}, input: `{"content":"be kind","role":"system"}`},
-		"a line of a log":          {record: &logspb.LogRecord{Body: text("GET /")}, says: "1 log records are no events of generative AI"},
-		"an evaluation":            {record: &logspb.LogRecord{EventName: "gen_ai.evaluation.result"}, says: "1 log records are no events of generative AI"},
+		"a line of a log":          {record: &logspb.LogRecord{Body: text("GET /")}, says: "1 log records are not generative AI events"},
+		"an evaluation":            {record: &logspb.LogRecord{EventName: "gen_ai.evaluation.result"}, says: "1 log records are not generative AI events"},
 		"content without a span": {
 			record: &logspb.LogRecord{EventName: "gen_ai.user.message", Body: text("hi"), SpanId: make([]byte, 8)}, says: "1 log records name no trace and span",
 		},

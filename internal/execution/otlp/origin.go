@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
+	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -116,5 +116,5 @@ func warning(all []unread) string {
 	for _, u := range all {
 		parts = append(parts, fmt.Sprintf("%d of %q", u.spans, clean(u.scope)))
 	}
-	return "spans that look like generative AI but do not say what they are became no executions: " + strings.Join(parts, ", ")
+	return "spans that look like generative AI but do not say what they are were not stored as executions: " + strings.Join(parts, ", ")
 }

@@ -5,9 +5,9 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	collectorlogspb "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	collectorlogspb "go.opentelemetry.io/proto/slim/otlp/collector/logs/v1"
+	collectorpb "go.opentelemetry.io/proto/slim/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"

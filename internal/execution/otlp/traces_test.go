@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	commonpb "go.opentelemetry.io/proto/slim/otlp/common/v1"
+	tracepb "go.opentelemetry.io/proto/slim/otlp/trace/v1"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -95,12 +95,12 @@ func TestRejectedRequests(t *testing.T) {
 		status              int
 		says                string // part of the message
 	}{
-		"no content type":              {body: protobuf, status: 415, says: `"" is not read here`},
+		"no content type":              {body: protobuf, status: 415, says: `"" is not supported`},
 		"another content type":         {contentType: "text/plain", body: text, status: 415, says: `"text/plain"`},
 		"a content type that is none":  {contentType: "application/;json", body: text, status: 415, says: "application/x-protobuf or application/json"},
-		"another content encoding":     {contentType: jsonType, coding: "br", body: text, status: 415, says: `"br" is not read here: send one of gzip, zstd and identity`},
+		"another content encoding":     {contentType: jsonType, coding: "br", body: text, status: 415, says: `"br" is not supported: send one of gzip, zstd and identity`},
 		"two content encodings":        {contentType: jsonType, coding: "gzip, gzip", body: gzipped(t, gzipped(t, text)), status: 415, says: `"gzip, gzip"`},
-		"gzip in zstd":                 {contentType: jsonType, coding: "gzip, zstd", body: zstded(t, gzipped(t, text)), status: 415, says: `"gzip, zstd" is not read here`},
+		"gzip in zstd":                 {contentType: jsonType, coding: "gzip, zstd", body: zstded(t, gzipped(t, text)), status: 415, says: `"gzip, zstd" is not supported`},
 		"no zstd":                      {contentType: jsonType, coding: "zstd", body: text, status: 400, says: "is not zstd"},
 		"truncated zstd":               {contentType: jsonType, coding: "zstd", body: zstded(t, text)[:60], status: 400, says: "zstd ends early"},
 		"zstd with a wrong sum":        {contentType: jsonType, coding: "zstd", body: flipped(zstded(t, text)), status: 400, says: "zstd is damaged"},
@@ -112,7 +112,7 @@ func TestRejectedRequests(t *testing.T) {
 		"no bytes of gzip":             {contentType: jsonType, coding: "gzip", status: 400, says: "is not gzip"},
 		"truncated gzip":               {contentType: jsonType, coding: "gzip", body: gzipped(t, text)[:60], status: 400, says: "gzip ends early"},
 		"gzip without its end":         {contentType: protobufType, coding: "gzip", body: gzipped(t, protobuf)[:len(gzipped(t, protobuf))-3], status: 400, says: "gzip ends early"},
-		"garbage after gzip":           {contentType: jsonType, coding: "gzip", body: append(gzipped(t, text), "garbage, and more of it"...), status: 400, says: "something else after"},
+		"garbage after gzip":           {contentType: jsonType, coding: "gzip", body: append(gzipped(t, text), "garbage, and more of it"...), status: 400, says: "more data after"},
 		"gzip with a wrong sum":        {contentType: jsonType, coding: "gzip", body: damaged(gzipped(t, text)), status: 400, says: "damaged"},
 		"a gzip bomb":                  {contentType: jsonType, coding: "gzip", body: gzipped(t, bytes.Repeat([]byte{' '}, 100_000)), status: 413, says: "decompresses to more than 2000 bytes"},
 		"too much":                     {contentType: jsonType, body: bytes.Repeat([]byte{' '}, 2001), status: 413, says: "more than 2000 bytes"},
@@ -200,10 +200,10 @@ func TestConcurrentRequests(t *testing.T) {
 	for range 20 {
 		exporters.Go(func() {
 			if status, _, _ := traces.Export(t.Context(), headerOf(jsonType), bytes.NewReader(good)); status != http.StatusOK {
-				t.Errorf("a good export is answered with %d", status)
+				t.Errorf("a good export returned %d", status)
 			}
 			if status, _, _ := traces.Export(t.Context(), headerOf(jsonType), bytes.NewReader(bad)); status != http.StatusBadRequest {
-				t.Errorf("a bad export is answered with %d", status)
+				t.Errorf("a bad export returned %d", status)
 			}
 		})
 	}
@@ -285,13 +285,13 @@ func TestRefuse(t *testing.T) {
 			t.Fatal(got.mediaType, err)
 		}
 		if answered.GetCode() != code || answered.GetMessage() != "a token is needed" {
-			t.Errorf("%d is answered with %v", status, answered)
+			t.Errorf("%d returned %v", status, answered)
 		}
 	}
 	for _, contentType := range []string{jsonType + "; charset=utf-8", "text/plain", ""} {
 		mediaType, body := traces.Refuse(headerOf(contentType), 401, "a token is needed")
 		if want := `{"code":16,"message":"a token is needed"}`; mediaType != jsonType || string(body) != want {
-			t.Errorf("%q is answered with %s %s", contentType, mediaType, body)
+			t.Errorf("%q returned %s %s", contentType, mediaType, body)
 		}
 	}
 }

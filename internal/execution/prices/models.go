@@ -185,7 +185,7 @@ func (r priceReader) tiers(n *yaml.Node, field string) []Tier {
 		case value == nil:
 			r.Fault(entry, at, "is missing")
 		case above != nil && from != nil:
-			r.Fault(from, at, "cannot stand beside from_input_tokens")
+			r.Fault(from, at, "cannot be combined with from_input_tokens")
 		case text != "":
 			count, err := strconv.ParseInt(text, 10, 64)
 			if err != nil || count < 1 || count > execution.MaxTokens {
@@ -270,7 +270,7 @@ func (r priceReader) hours(n *yaml.Node, field string) []DailyWindow {
 			w.Factor = r.factor(factor, at+".factor")
 			for _, name := range rateNames {
 				if fields[name] != nil {
-					r.Fault(fields[name], at+"."+name, "cannot stand beside factor")
+					r.Fault(fields[name], at+"."+name, "cannot be combined with factor")
 				}
 			}
 		} else {

@@ -23,7 +23,7 @@ func (d *delivery) adopt() {
 	d.pruneQuarantine()
 	names, err := slotNames(d.opts.Dir)
 	if err != nil {
-		d.opts.Log.Error("the spool's folder cannot be searched for what dead processes left", zap.Error(err))
+		d.opts.Log.Error("cannot search the spool's folder for records of dead processes", zap.Error(err))
 	}
 	for _, name := range names {
 		dir := filepath.Join(d.opts.Dir, name)
@@ -51,7 +51,7 @@ func (d *delivery) take(dir string) *slot {
 		return nil
 	}
 	if err := d.load(sl); err != nil {
-		log.Error("what a dead process left cannot be read", zap.Error(err))
+		log.Error("cannot read the records of a dead process", zap.Error(err))
 		d.abandon(sl)
 		return nil
 	}
@@ -60,7 +60,7 @@ func (d *delivery) take(dir string) *slot {
 		d.abandon(sl)
 		return nil
 	}
-	log.Info("delivering what a dead process left", zap.Int("executions", count), zap.Int64("bytes", bytes))
+	log.Info("delivering the records of a dead process", zap.Int("executions", count), zap.Int64("bytes", bytes))
 	return sl
 }
 
@@ -78,6 +78,6 @@ func (d *delivery) release() {
 
 func (d *delivery) abandon(sl *slot) {
 	if err := sl.release(); err != nil {
-		d.opts.Log.Error("an adopted slot cannot be given up", zap.String("slot", sl.dir), zap.Error(err))
+		d.opts.Log.Error("an adopted slot cannot be released", zap.String("slot", sl.dir), zap.Error(err))
 	}
 }

@@ -91,7 +91,7 @@ func TestSlotsOfDeadProcessesAreAdopted(t *testing.T) {
 		start(t, s, l.deliver)
 		pass(time.Minute)
 		if stats := s.Stats(); stats.Records != 6 { // those of its own slot and of an adopted one
-			t.Errorf("while the database is away: want 6 waiting, got %+v", stats)
+			t.Errorf("while the database is unavailable: want 6 waiting, got %+v", stats)
 		}
 		appendRuns(t, s, 90, 91)
 		l.fail(nil)

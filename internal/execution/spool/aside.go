@@ -30,11 +30,11 @@ func (s *Spool) quarantine(g *segment, at, end int64) {
 	kept, err := copyTo(target, io.NewSectionReader(g.file, at, min(end-at, maxQuarantinedFile)))
 	log := s.opts.Log.With(zap.String("segment", g.path), zap.Int64("offset", at), zap.Int64("bytes", end-at))
 	if err != nil {
-		log.Error("the spool has something that is no record; it cannot be copied, so its segment will be kept", zap.Error(err))
+		log.Error("the spool has data that is not a record; it cannot be copied, so its segment is kept", zap.Error(err))
 		g.aside, g.closed = target, true
 		return
 	}
-	log.Error("the spool has something that is no record; it and what follows in its segment is kept aside",
+	log.Error("the spool has data that is not a record; it and the rest of its segment are set aside",
 		zap.String("file", target), zap.Int64("kept_bytes", kept))
 	s.pruneQuarantine()
 }
@@ -67,7 +67,7 @@ func (s *Spool) pruneQuarantine() {
 			break
 		}
 		if err := os.Remove(path); err != nil {
-			s.opts.Log.Warn("a file that was kept aside cannot be removed", zap.Error(err))
+			s.opts.Log.Warn("cannot remove a file that was set aside", zap.Error(err))
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (d *delivery) round(ctx context.Context) (delivered bool, err error) {
 			continue
 		}
 		if err != nil && d.failures == 0 {
-			d.opts.Log.Error("the spool cannot be read; it is tried again", zap.Error(err))
+			d.opts.Log.Error("cannot read the spool; retrying", zap.Error(err))
 		}
 		if err == nil && len(b.executions) > 0 {
 			err = d.hand(ctx, f, b)
@@ -189,7 +189,7 @@ func (d *delivery) hand(ctx context.Context, f *feed, b batch) error {
 	// One of them is at fault, or the ledger is. Halving the batch finds out which.
 	f.limit = max(len(b.executions)/2, 1)
 	if n := len(b.executions); n > 1 {
-		d.opts.Log.Error("executions cannot be delivered; fewer at a time are tried", zap.Error(err), zap.Int("executions", n))
+		d.opts.Log.Error("cannot deliver executions; trying smaller batches", zap.Error(err), zap.Int("executions", n))
 		return err
 	}
 	return d.suspect(b.executions[0], err)
@@ -258,7 +258,7 @@ func (d *delivery) note(b batch, outcome execution.Outcome) {
 		d.reject(id, r.Code, &r.Fault)
 	}
 	if erased > 0 {
-		d.opts.Log.Info("executions are dropped, for their users were erased", zap.Int("executions", erased))
+		d.opts.Log.Info("executions are dropped because their users were erased", zap.Int("executions", erased))
 	}
 	d.went++
 	d.mu.Lock()
@@ -269,7 +269,7 @@ func (d *delivery) note(b batch, outcome execution.Outcome) {
 
 // reject counts and logs a dropped execution.
 func (s *Spool) reject(id, code string, reason error) {
-	s.opts.Log.Error("an execution is dropped, for it was refused",
+	s.opts.Log.Error("an execution is dropped because it was rejected",
 		zap.String("execution_id", id), zap.String("code", code), zap.Error(reason))
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -142,7 +142,7 @@ func TestUnstorableExecution(t *testing.T) {
 			t.Errorf("stored (-want +got):\n%s", diff)
 		}
 		if stats := s.Stats(); stats.Records != 0 || stats.Rejected != 1 {
-			t.Errorf("stats: want it given up, got %+v", stats)
+			t.Errorf("stats: want it dropped, got %+v", stats)
 		}
 	})
 }
@@ -162,7 +162,7 @@ func TestLedgerPanicLosesNothing(t *testing.T) {
 		l.fail(nil)
 		pass(time.Minute)
 		if got := l.ids(); len(got) != 12 {
-			t.Errorf("stored once it is mended: want 12, got %v", got)
+			t.Errorf("stored once it is fixed: want 12, got %v", got)
 		}
 	})
 }

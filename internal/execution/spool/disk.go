@@ -117,7 +117,7 @@ func (s *Spool) tryIfIdle() {
 	s.failed(err)
 }
 
-var errMissing = errors.New("someone removed the spool's files while they were in use; if they do not reappear, a restart makes them anew")
+var errMissing = errors.New("someone removed the spool's files while they were in use; if they do not reappear, a restart creates them again")
 
 // missCheck checks that the files are still where a later process would look for them. A cleaner of /tmp may have removed
 // them, and records written to removed files are lost with this process.

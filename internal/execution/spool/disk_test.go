@@ -179,17 +179,17 @@ func TestUnreadableDisk(t *testing.T) {
 		appendRuns(t, s, 5, 6)
 		pass(time.Minute)
 		if diff := cmp.Diff(append(ids(0, 3), ids(5, 6)...), l.ids()); diff != "" {
-			t.Errorf("delivered after a part was given up (-want +got):\n%s", diff)
+			t.Errorf("delivered after a part was dropped (-want +got):\n%s", diff)
 		}
 		if stats := s.Stats(); stats.Corrupt != 1 || stats.Records != 0 {
-			t.Errorf("stats: want one part given up, got %+v", stats)
+			t.Errorf("stats: want one part dropped, got %+v", stats)
 		}
 		kept := quarantined(t, dir)
 		if len(kept) != 1 {
 			t.Fatalf("kept aside: want the segment, got %v", kept)
 		}
 		if segment, err := os.ReadFile(kept[0]); err != nil || !bytes.Contains(segment, []byte(run(4).ID)) {
-			t.Errorf("kept aside: want what was given up to be in it; %v", err)
+			t.Errorf("kept aside: want what was dropped to be in it; %v", err)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-var errSpent = errors.New("its room is spent")
+var errSpent = errors.New("its reserved space is used up")
 
 // Reservation is reserved space for one execution.
 type Reservation struct {
@@ -84,7 +84,7 @@ func (r *Reservation) Append(e execution.Execution) error {
 	if err != nil {
 		s.failed(err)
 		s.stranded.add(e, int64(len(record)))
-		err = fmt.Errorf("spool execution %s: it waits in memory, for the disk says: %w", e.ID, err)
+		err = fmt.Errorf("spool execution %s: it waits in memory: %w", e.ID, err)
 	}
 	s.wakeUp()
 	return err
@@ -107,7 +107,7 @@ func (r *Reservation) fit(e execution.Execution, record []byte) (execution.Execu
 	if excess <= 0 || len(record) <= largestPayload && s.used()+excess <= s.opts.MaxBytes && s.hasSpace(s.reserved+excess) {
 		return e, record, nil
 	}
-	s.opts.Log.Warn("an execution is larger than the room that is left; it is kept without input and output",
+	s.opts.Log.Warn("an execution is larger than the space left; it is kept without input and output",
 		zap.String("execution_id", e.ID), zap.Int("bytes", len(record)))
 	e.Input, e.Output = nil, nil
 	record, err := encode(e)

@@ -61,7 +61,7 @@ func (f fromSlot) read(g *segment, end int64, limit int) (batch, error) {
 			if g.unreadable++; g.unreadable < maxUnreadable {
 				return batch{}, err
 			}
-			f.s.opts.Log.Error("a part of the spool cannot be read and is given up", zap.String("segment", g.path), zap.Error(err))
+			f.s.opts.Log.Error("a part of the spool cannot be read and is dropped", zap.String("segment", g.path), zap.Error(err))
 			f.cut(g, all.at, b.records)
 			break
 		}

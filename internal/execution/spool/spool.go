@@ -97,7 +97,7 @@ func open(opts Options, d disk) (*Spool, error) {
 		opts.Jitter = rand.Float64
 	}
 	if opts.MaxRecord < 1<<10 || opts.MaxRecord > largestPayload || opts.MaxBytes < 2*opts.MaxRecord {
-		return nil, fmt.Errorf("open the spool: records of up to %d bytes in %d bytes: a record must be from 1 KiB to %d MiB, and there must be room for two",
+		return nil, fmt.Errorf("open the spool: records of up to %d bytes in %d bytes: a record must be from 1 KiB to %d MiB, and two must fit",
 			opts.MaxRecord, opts.MaxBytes, largestPayload>>20)
 	}
 	s := &Spool{

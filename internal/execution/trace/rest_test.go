@@ -100,7 +100,7 @@ func TestRemainderHasTheModelOfItsCalls(t *testing.T) {
 		"two names of one": {[]string{"1 run uses=300/30 0-99", "2<1 call model=m-2026-01-01 provider=p uses=1/1 1-50", "4<1 call model=m provider=p 1-9", "3<1 tool 5-6"}, "m-2026-01-01 p"},
 		"two models":       {[]string{"1 run uses=300/30 model=own 0-99", "2<1 call model=m uses=1/1 1-50", "4<1 call model=n uses=1/1 1-50", "3<1 tool 5-6"}, " "},
 		"its call's, not those of an agent in it": {[]string{"1 run uses=300/30 0-99", "2<1 call model=m uses=1/1 1-50", "3<1 tool 5-6", "4<3 run 5-6", "5<4 call model=n uses=1/1 5-6"}, "m "},
-		"none, where all is told":                 {[]string{"1 run uses=10/1 model=own 0-99", "2<1 call model=m uses=10/1 1-50"}, " "},
+		"none, where all is reported":             {[]string{"1 run uses=10/1 model=own 0-99", "2<1 call model=m uses=10/1 1-50"}, " "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -185,7 +185,7 @@ func (c *calls) similar(outer, inner int) bool {
 func distinct(n *node) bool { return n.reported() && n.tokens().Output > 0 }
 
 // tight reports whether a call fills its enclosing call, except for the work of an instrumentation before and after.
-// Unrelated calls seldom do.
+// Unrelated calls rarely do.
 func tight(outer, inner *node) bool {
 	return around(outer, inner) <= max(tightWithin, outer.EndedAt.Sub(outer.StartedAt)/tightShare)
 }

@@ -53,50 +53,72 @@ func classify(words []string) Name {
 		}
 	case has(markAudio | markImage):
 		n.kind = modality(m)
-	case has(markCache) && has(markNot):
-		n.kind = uncached
-	case has(markNot):
-		n.kind = unread
-	case has(markLong):
-		n.kind = cacheWrite1h
-	case has(markShort):
-		n.kind = cacheWrite5m
-	case has(markWrite):
-		n.kind = cacheWrite
-	case has(markCache):
-		n.kind = cacheRead
-	case has(markRead):
-		n.kind = unread
-	case has(markReasoning):
-		n.kind = reasoning
-		if has(markThought) {
-			n.flags |= beside
-		}
-		if slices.Contains(words, "details") { // of all usage: gen_ai.usage.details.thoughts_tokens
-			n.flags |= within
-		}
-	case has(markTool) && has(markInput):
-		n.kind = toolInput
-	case has(markTool), has(markInput) && has(markOutput):
-		n.kind = unread
-	case has(markInput):
-		n.kind = input
-		if slices.Contains(words, "prompt") || slices.Contains(words, "prompts") {
-			n.flags |= old
-		}
-	case has(markOutput | markEval):
-		n.kind = output
-		if slices.Contains(words, "completion") || slices.Contains(words, "completions") {
-			n.flags |= old
-		}
-	case has(markTotal):
-		n.kind = total
-	case has(markToken | markUsage):
-		n.kind = bare
 	default:
 		n.kind = ignored
+		for _, r := range readings {
+			if m&r.marks == r.marks {
+				n.kind, n.flags = r.kind, n.flags|r.flagsOf(m, words)
+				break
+			}
+		}
 	}
 	return n
+}
+
+// reading is what a name means that has all of the marks.
+type reading struct {
+	marks mark
+	kind  kind
+	flags func(m mark, words []string) flag // nil: none
+}
+
+// readings are the meanings of names, the more specific ones first.
+var readings = []reading{
+	{marks: markCache | markNot, kind: uncached},
+	{marks: markNot, kind: unread},
+	{marks: markLong, kind: cacheWrite1h},
+	{marks: markShort, kind: cacheWrite5m},
+	{marks: markWrite, kind: cacheWrite},
+	{marks: markCache, kind: cacheRead},
+	{marks: markRead, kind: unread},
+	{marks: markReasoning, kind: reasoning, flags: reasoningFlags},
+	{marks: markTool | markInput, kind: toolInput},
+	{marks: markTool, kind: unread},
+	{marks: markInput | markOutput, kind: unread},
+	{marks: markInput, kind: input, flags: oldIf("prompt", "prompts")},
+	{marks: markOutput, kind: output, flags: oldIf("completion", "completions")},
+	{marks: markEval, kind: output, flags: oldIf("completion", "completions")},
+	{marks: markTotal, kind: total},
+	{marks: markToken, kind: bare},
+	{marks: markUsage, kind: bare},
+}
+
+func (r reading) flagsOf(m mark, words []string) flag {
+	if r.flags == nil {
+		return 0
+	}
+	return r.flags(m, words)
+}
+
+func reasoningFlags(m mark, words []string) flag {
+	var f flag
+	if m&markThought != 0 {
+		f |= beside
+	}
+	if slices.Contains(words, "details") { // of all usage: gen_ai.usage.details.thoughts_tokens
+		f |= within
+	}
+	return f
+}
+
+// oldIf marks a name with one of the words as one of an older convention.
+func oldIf(known ...string) func(mark, []string) flag {
+	return func(_ mark, words []string) flag {
+		if slices.ContainsFunc(words, func(word string) bool { return slices.Contains(known, word) }) {
+			return old
+		}
+		return 0
+	}
 }
 
 // saysResponse reports whether words count the tokens of a response, rather than something that it contains.

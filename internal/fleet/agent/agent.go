@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // MaxWait is the longest that the server holds a poll.
@@ -65,7 +67,7 @@ func New(cfg Config) (*Agent, error) {
 	fault(cfg.Token == "", "token: must not be empty")
 	fault(cfg.Runner == nil, "runner: must be set")
 	fault(cfg.Concurrency < 0, "concurrency: must be at least 1")
-	fault(cfg.Wait < 0 || cfg.Wait > MaxWait, fmt.Sprintf("wait: must be between 0 and %s", MaxWait))
+	fault(cfg.Wait < 0 || cfg.Wait > MaxWait, fmt.Sprintf("wait: must be between 0 and %s", text.Duration(MaxWait)))
 	fault(cfg.Drain < 0, "drain: must not be negative")
 	fault(cfg.Logger == nil || cfg.Now == nil || cfg.Jitter == nil || cfg.NewClaim == nil, "logger, now, jitter and newclaim: must be set")
 	if len(faults) > 0 {

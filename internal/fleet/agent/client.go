@@ -87,7 +87,7 @@ func (c *client) poll(ctx context.Context, etag string, wait time.Duration) (*po
 		PollIntervalSeconds int32  `json:"poll_interval_seconds"`
 	}
 	if err := json.Unmarshal(resp.body, &body); err != nil {
-		return nil, fmt.Errorf("poll for work: decode the answer: %w", err)
+		return nil, fmt.Errorf("poll for work: decode the response: %w", err)
 	}
 	return &polled{
 		changed: true, work: body.Deployments, etag: resp.header.Get("ETag"),
@@ -138,7 +138,7 @@ func (c *client) appendLog(ctx context.Context, w Work, at int64, chunk []byte) 
 	}
 	var position openapi.LogPosition
 	if err := json.Unmarshal(resp.body, &position); err != nil {
-		return 0, fmt.Errorf("append to the log: decode the answer: %w", err)
+		return 0, fmt.Errorf("append to the log: decode the response: %w", err)
 	}
 	return position.NextOffset, nil
 }
@@ -198,10 +198,10 @@ func (c *client) once(ctx context.Context, r request, token string) (*response, 
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, r.limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+		return nil, fmt.Errorf("read the response: %w", err)
 	}
 	if int64(len(body)) > r.limit {
-		return nil, fmt.Errorf("the answer is over %d bytes", r.limit)
+		return nil, fmt.Errorf("the response is over %d bytes", r.limit)
 	}
 	return c.judge(resp, body)
 }
@@ -211,7 +211,7 @@ func (c *client) judge(resp *http.Response, body []byte) (*response, error) {
 	case resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotModified:
 		return &response{status: resp.StatusCode, header: resp.Header, body: body}, nil
 	case resp.StatusCode < http.StatusBadRequest:
-		return nil, fmt.Errorf("the server answered %s", resp.Status)
+		return nil, fmt.Errorf("the server responded with %s", resp.Status)
 	}
 	var problem *openapi.Problem
 	errors.As(openapi.ProblemOf(resp, body), &problem)

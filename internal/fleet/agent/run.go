@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	errLost     = errors.New("the attempt is no longer ours")
+	errLost     = errors.New("the attempt is another run's")
 	errStopping = errors.New("the agent was stopped")
 )
 
@@ -97,7 +97,7 @@ func (r *run) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()
 	if err := r.client.report(ctx, r.work.ID, r.failed(errStopping)); err != nil {
-		r.log.Info("the claim was not given back", zap.Error(err))
+		r.log.Info("the claim was not released", zap.Error(err))
 	}
 }
 
@@ -206,7 +206,7 @@ func (r *run) sendLog(ctx context.Context) {
 		default:
 			r.out.discard()
 			if ctx.Err() == nil {
-				r.log.Warn("giving up the log", zap.Error(err))
+				r.log.Warn("stopped sending the log", zap.Error(err))
 			}
 			return
 		}

@@ -68,7 +68,7 @@ func (r *refusals) note(log *zap.Logger, err error) (logged bool) {
 	logged = r.logged
 	if r.token >= authTries && !logged {
 		r.logged = true
-		log.Error("the server refuses this agent's token; polling goes on slowly until it takes it, or --token-file holds another", zap.Error(err))
+		log.Error("the server refuses this agent's token; polling slowly until it is accepted or --token-file holds another", zap.Error(err))
 	}
 	return logged || r.logged
 }
@@ -76,7 +76,7 @@ func (r *refusals) note(log *zap.Logger, err error) (logged bool) {
 // clear resets the counts after a successful poll.
 func (r *refusals) clear(log *zap.Logger) {
 	if r.logged {
-		log.Info("the server takes this agent's token")
+		log.Info("the server accepts this agent's token")
 	}
 	*r = refusals{}
 }

@@ -82,11 +82,11 @@ func TestTokenIsReplaced(t *testing.T) {
 		after time.Duration // from the rotation to the new file
 		since error         // the file's error until then
 	}{
-		"before it is refused":       {works: false},
-		"idle":                       {after: 3 * time.Second},
-		"idle, late":                 {after: 10 * time.Minute},
-		"idle, and the file is away": {after: 3 * time.Second, since: errors.New("no such file")},
-		"in the middle of a run":     {works: true, after: 3 * time.Second},
+		"before it is refused":          {works: false},
+		"idle":                          {after: 3 * time.Second},
+		"idle, late":                    {after: 10 * time.Minute},
+		"idle, and the file is missing": {after: 3 * time.Second, since: errors.New("no such file")},
+		"in the middle of a run":        {works: true, after: 3 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

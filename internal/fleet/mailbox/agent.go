@@ -37,14 +37,14 @@ func (a Agent) gone() bool { return a.record.generation.Load() != a.generation }
 
 // record is the state of one agent. Its fields are ordered to leave no padding: there may be a million records.
 type record struct {
-	// The agent that has the record. Only the sweeper changes these fields, holding every lock that readers may hold: see registry.
+	// The agent that has the record.
 	id    string // empty: unused
 	token fleet.TokenHash
 	pace  pace
 
-	// generation is incremented when handles become invalid: the agent was deleted and the record may be reused, or its token was rotated.
+	// generation is incremented when handles become invalid.
 	generation atomic.Uint32
-	// version is incremented with every change of tag or generation and every local write that may change the tag.
+	// version is incremented by notify.
 	version atomic.Uint32
 	held    atomic.Int32 // held polls
 	// tag is the entity tag of the pending deployments as of the last sweep that read them; nil if there are none.
@@ -55,7 +55,7 @@ type record struct {
 	wake    atomic.Pointer[wake]
 
 	// seen is when the agent last polled, saved when that was last written, and savedSeen the value written, in Unix
-	// nanoseconds. The agent is in the seenSet while seen is not 0.
+	// nanoseconds.
 	seen, saved, savedSeen atomic.Int64
 
 	// The last full sweeps that mentioned the agent, and its pending deployments. Used by the sweeper alone.

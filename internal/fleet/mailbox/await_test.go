@@ -164,7 +164,7 @@ func TestAwaitNotFresh(t *testing.T) {
 				})
 				synctest.Wait()
 				if !pending(polled) {
-					t.Fatal("the poll was told what it knows")
+					t.Fatal("the poll returned what it knows")
 				}
 				db.claim("a") // on another replica
 				pass(time.Second)

@@ -14,7 +14,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 )
 
-var errDatabase = errors.New("the database is away")
+var errDatabase = errors.New("the database is unavailable")
 
 // database is a fake PostgreSQL. Each writing method commits one transaction. The test controls the order of commits, the
 // sweeps' snapshots and the sweeps' ends. It uses the bubble's time.

@@ -40,7 +40,7 @@ func TestChangedDuringSweep(t *testing.T) {
 		"of one with something waiting":  {before: func(db *database) { db.create("a", 0) }, after: func(db *database) { db.claim("a") }},
 		"of one enrolled meanwhile":      {before: func(db *database) { db.enrol("n") }, after: func(db *database) { db.create("n", 0) }, want: "n"},
 		"of one whose token was rotated": {before: func(db *database) { db.rotate("a") }, after: func(db *database) { db.create("a", 0) }},
-		"of one enrolled anew": {
+		"of one enrolled again": {
 			before: func(db *database) { db.create("a", 0); db.delete("a"); db.enrol("a") },
 			after:  func(db *database) { db.create("a", 0) },
 		},

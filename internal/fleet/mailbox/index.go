@@ -1,8 +1,12 @@
 package mailbox
 
 // index maps hashes to record numbers. It is a table with open addressing and linear probing that stores a record's
-// number and 32 bits of its hash: a third of the memory of a map, and no pointers for the collector to follow. The zero
-// value is empty.
+// number and 32 bits of its hash, and no pointers for the collector to follow. Polls of 100,000 agents are as fast with
+// plain maps, but an agent then takes 224 bytes instead of 160; compare the two with
+//
+//	go test ./internal/fleet/mailbox -run '^$' -bench 'Lookup|Memory'
+//
+// The zero value is empty.
 type index struct {
 	places []place
 	used   int

@@ -86,9 +86,9 @@ func TestAuthenticate(t *testing.T) {
 // TestRevoked checks that a token is invalid within the documented second.
 func TestRevoked(t *testing.T) {
 	for name, revoke := range map[string]func(*database){
-		"rotated":                   func(db *database) { db.rotate("a") },
-		"deleted":                   func(db *database) { db.delete("a") },
-		"deleted and enrolled anew": func(db *database) { db.delete("a"); db.enrol("a") },
+		"rotated":                    func(db *database) { db.rotate("a") },
+		"deleted":                    func(db *database) { db.delete("a") },
+		"deleted and enrolled again": func(db *database) { db.delete("a"); db.enrol("a") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

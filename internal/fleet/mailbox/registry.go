@@ -8,7 +8,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// registry looks up agents by token, as every poll does, by id, as the sweeper does, and by number. Only the sweeper writes to it.
+// registry looks up agents by token, as every poll does, by id, as the sweeper does, and by number.
 type registry struct {
 	seed    maphash.Seed
 	byToken [64]shard

@@ -134,8 +134,8 @@ func TestRechecksDoNotRepeat(t *testing.T) {
 // TestFullSweepWhileRunning covers a database server that was restarted or replaced.
 func TestFullSweepWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		db := newDatabase("idle", "waits", "claimed", "deleted", "rotated", "anew")
-		for _, id := range []string{"waits", "claimed", "deleted", "rotated", "anew"} {
+		db := newDatabase("idle", "waits", "claimed", "deleted", "rotated", "again")
+		for _, id := range []string{"waits", "claimed", "deleted", "rotated", "again"} {
 			db.create(id, 0)
 		}
 		m := run(t, db)
@@ -152,8 +152,8 @@ func TestFullSweepWhileRunning(t *testing.T) {
 		db.claim("claimed")
 		db.delete("deleted")
 		db.rotate("rotated")
-		db.delete("anew")
-		db.enrol("anew")
+		db.delete("again")
+		db.enrol("again")
 		db.enrol("new")
 		db.create("new", 0)
 		db.delete("new")

@@ -172,7 +172,7 @@ func TestKubernetesOutage(t *testing.T) {
 				before := asked.Load()
 				refuses(t, r.Allow(t.Context(), remote, goodLooking, "get", "fleet"), fault.ErrUnavailable, "", goodLooking)
 				if asked.Load() == before {
-					t.Error("the second question was answered from memory")
+					t.Error("the second question was served from memory")
 				}
 			})
 		})

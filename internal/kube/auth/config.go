@@ -21,7 +21,7 @@ func Load(kubeconfig string) (*rest.Config, error) {
 	}
 	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
 	if kubeconfig == "" && clientcmd.IsEmptyConfig(err) {
-		return nil, errors.New("this is no Pod of a cluster, and there is neither $KUBECONFIG nor ~/.kube/config")
+		return nil, errors.New("not running in a Pod, and neither $KUBECONFIG nor ~/.kube/config exists")
 	}
 	return config, wrap(err)
 }

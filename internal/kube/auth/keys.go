@@ -80,7 +80,7 @@ func (k *keyring) refresh(ctx context.Context) {
 	k.reading = nil
 	switch {
 	case err != nil && !k.failing:
-		k.log.Warn("cannot read the keys of ServiceAccounts' tokens; tokens are shown to Kubernetes unchecked", zap.Error(err), zap.Bool("old_keys", k.keys != nil))
+		k.log.Warn("cannot read the keys of ServiceAccounts' tokens; tokens are sent to Kubernetes unchecked", zap.Error(err), zap.Bool("old_keys", k.keys != nil))
 	case err == nil && k.failing:
 		k.log.Info("the keys of ServiceAccounts' tokens can be read again")
 	}

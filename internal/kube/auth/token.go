@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 const (
@@ -93,7 +95,7 @@ func (r *Reviewer) verify(ctx context.Context, t inspected) (checked bool, err e
 	case !readable:
 		return false, nil
 	case !found:
-		return true, refused("the token is signed with a key that the cluster does not publish; a new key is known within %s", keysGap)
+		return true, refused("the token is signed with a key that the cluster does not publish; a new key is known within %s", text.Duration(keysGap))
 	}
 	if _, err := t.signed.Verify(key); err != nil {
 		return true, refused("the token's signature is wrong")

@@ -18,17 +18,17 @@ import (
 // Check returns the faults of a report's spec as report.FieldErrors, each with its path and how to fix it; nil if there are
 // none. The API server rejects most of them by the validation rules of api/v1alpha1, but the CustomResourceDefinition in a
 // cluster may be older than this program, and it cannot check schedules, time zones and alerts.
-func Check(mr *v1alpha1.MonitoringReport, now time.Time) error {
+func Check(r Resolved, now time.Time) error {
 	var f faults
-	spec := effective(mr)
-	f.name(mr.Name)
+	spec := r.Spec
+	f.name(r.Name)
 	f.schedule(spec, now)
 	f.oneOf("spec.concurrencyPolicy", string(spec.ConcurrencyPolicy), "Forbid", "Replace", "Allow")
 	f.between("spec.startingDeadlineSeconds", spec.StartingDeadlineSeconds, 60, 7*24*60*60)
 	f.window(spec.Window)
 	f.oneOf("spec.compareWith", string(spec.CompareWith), "Previous", "None")
-	f.request(mr, now)
-	f.alerting(mr)
+	f.request(r)
+	f.alerting(r)
 	f.outputs(spec.Outputs)
 	f.between("spec.retention.successfulRuns", int64(spec.Retention.SuccessfulRuns), 1, 100)
 	f.between("spec.retention.failedRuns", int64(spec.Retention.FailedRuns), 1, 100)
@@ -105,12 +105,12 @@ func (f *faults) schedule(spec v1alpha1.MonitoringReportSpec, now time.Time) {
 	}
 	first := when.Next(now)
 	if second := when.Next(first); spec.Window == "" && (second.IsZero() || second.Sub(first) > report.MaxHours*time.Hour) {
-		f.add("spec.window", "must be set, to %dh at most: a report since the slot before would be of more", report.MaxHours)
+		f.add("spec.window", "must be set, to at most %dh: the time since the previous slot is longer", report.MaxHours)
 	}
 	// Jobs' names end in their minute: of two in one minute only the first would run.
 	if every, found := strings.CutPrefix(spec.Schedule, "@every "); found {
 		if d, err := time.ParseDuration(every); err != nil || d < time.Minute || d%time.Minute != 0 {
-			f.add("spec.schedule", "must be @every so many whole minutes, such as @every 90m, not %s", text.Quote(spec.Schedule, 40))
+			f.add("spec.schedule", "must be @every and whole minutes, such as @every 90m, not %s", text.Quote(spec.Schedule, 40))
 		}
 	}
 }
@@ -136,14 +136,17 @@ func (f *faults) window(window string) {
 }
 
 // request checks the fields sent to the API as the API does.
-func (f *faults) request(mr *v1alpha1.MonitoringReport, now time.Time) {
-	in := report.Input{Objectives: Objectives(mr)}
-	if mr.Spec.Sections != nil {
-		in.Sections = make([]string, len(mr.Spec.Sections))
-		for i, section := range mr.Spec.Sections {
-			in.Sections[i] = string(section)
+func (f *faults) request(r Resolved) {
+	var sections []string
+	if r.Spec.Sections != nil {
+		sections = make([]string, len(r.Spec.Sections))
+		for i, section := range r.Spec.Sections {
+			sections[i] = string(section)
 		}
 	}
-	_, err := report.ParseRequest(in, 1, now)
+	_, err := report.ParseSections(sections)
 	f.take(err, func(field string) string { return "spec." + field })
+	for _, fault := range r.Objectives.Faults {
+		f.add("spec."+fault.Field, "%s", fault.Problem)
+	}
 }

@@ -17,7 +17,7 @@ import (
 // faulty returns the paths of Check's errors, in order, and their text.
 func faulty(t *testing.T, mr *v1alpha1.MonitoringReport) (fields []string, all string) {
 	t.Helper()
-	err := desired.Check(mr, now)
+	err := desired.Check(desired.Resolve(mr), now)
 	if err == nil {
 		return nil, ""
 	}
@@ -267,7 +267,7 @@ func TestCheckAcceptsValidSpecs(t *testing.T) {
 			t.Parallel()
 			mr := sample(t, "minimal")
 			change(&mr.Spec)
-			if err := desired.Check(mr, now); err != nil {
+			if err := desired.Check(desired.Resolve(mr), now); err != nil {
 				t.Error(err)
 			}
 		})

@@ -15,9 +15,9 @@ import (
 const maxLabels = 16
 
 // alerting checks the fields of alerts as internal/report/rules does.
-func (f *faults) alerting(mr *v1alpha1.MonitoringReport) {
-	f.take(rules.Check(RuleReport(mr), rules.Options{}), ruleField)
-	f.ruleLabels(mr.Spec.Alerting.RuleLabels)
+func (f *faults) alerting(r Resolved) {
+	f.take(rules.Check(r.Rules, rules.Options{}), ruleField)
+	f.ruleLabels(r.Spec.Alerting.RuleLabels)
 }
 
 // ruleField returns the field of a MonitoringReport for a field of internal/report/rules.

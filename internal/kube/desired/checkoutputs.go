@@ -112,7 +112,7 @@ func (f *faults) folder(field, s string) {
 		dots = dots || part == "." || part == ".."
 	}
 	if len(s) > limit || dots || !folderSyntax.MatchString(s) {
-		f.add(field, "must be folders such as reports/daily, in at most %d of A-Z, a-z, 0-9, _, . and -, none of them . or .., not %s", limit, text.Quote(s, 40))
+		f.add(field, "must be folders such as reports/daily, in at most %d characters of A-Z, a-z, 0-9, _, . and -, not . or .., not %s", limit, text.Quote(s, 40))
 	}
 }
 

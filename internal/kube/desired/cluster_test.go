@@ -40,7 +40,7 @@ func TestAPIServerAcceptsObjects(t *testing.T) {
 	largest.Namespace = fleet.Name
 	objects := []runtime.Object{
 		desired.ServiceAccount("fleet"), desired.Role("fleet"), desired.RoleBinding("fleet"),
-		desired.CronJob(largest, options()), desired.RunJob(largest, now, options()),
+		desired.CronJob(desired.Resolve(largest), options()), desired.RunJob(desired.Resolve(largest), now, options()),
 	}
 	for _, name := range cases {
 		mr := sample(t, name)
@@ -49,7 +49,7 @@ func TestAPIServerAcceptsObjects(t *testing.T) {
 		if err := api.Create(t.Context(), &standing); err != nil {
 			t.Errorf("the report of %s: %v", name, err)
 		}
-		objects = append(objects, desired.CronJob(mr, options()), desired.RunJob(mr, now, options()))
+		objects = append(objects, desired.CronJob(desired.Resolve(mr), options()), desired.RunJob(desired.Resolve(mr), now, options()))
 	}
 	for _, object := range objects {
 		apply := func() *unstructured.Unstructured {

@@ -20,41 +20,40 @@ const (
 )
 
 // CronJob returns the CronJob that runs a report by its schedule.
-func CronJob(mr *v1alpha1.MonitoringReport, opts Options) *batchv1.CronJob {
-	spec := effective(mr)
+func CronJob(r Resolved, opts Options) *batchv1.CronJob {
 	return &batchv1.CronJob{
 		TypeMeta:   typed(batchv1.SchemeGroupVersion, "CronJob"),
-		ObjectMeta: owned(mr, CronJobName(mr.Name)),
+		ObjectMeta: owned(r.MonitoringReport, CronJobName(r.Name)),
 		Spec: batchv1.CronJobSpec{
-			Schedule:                   spec.Schedule,
-			TimeZone:                   new(spec.TimeZone),
-			Suspend:                    new(spec.Suspend),
-			ConcurrencyPolicy:          batchv1.ConcurrencyPolicy(spec.ConcurrencyPolicy),
-			StartingDeadlineSeconds:    new(spec.StartingDeadlineSeconds),
-			SuccessfulJobsHistoryLimit: new(spec.Retention.SuccessfulRuns),
-			FailedJobsHistoryLimit:     new(spec.Retention.FailedRuns),
+			Schedule:                   r.Spec.Schedule,
+			TimeZone:                   new(r.Spec.TimeZone),
+			Suspend:                    new(r.Spec.Suspend),
+			ConcurrencyPolicy:          batchv1.ConcurrencyPolicy(r.Spec.ConcurrencyPolicy),
+			StartingDeadlineSeconds:    new(r.Spec.StartingDeadlineSeconds),
+			SuccessfulJobsHistoryLimit: new(r.Spec.Retention.SuccessfulRuns),
+			FailedJobsHistoryLimit:     new(r.Spec.Retention.FailedRuns),
 			JobTemplate: batchv1.JobTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: Labels(mr.Name)},
-				Spec:       jobTemplate(mr, opts),
+				ObjectMeta: metav1.ObjectMeta{Labels: Labels(r.Name)},
+				Spec:       jobTemplate(r, opts),
 			},
 		},
 	}
 }
 
 // RunJob returns a manually requested run of the slot of at. It runs regardless of the schedule and suspend.
-func RunJob(mr *v1alpha1.MonitoringReport, at time.Time, opts Options) *batchv1.Job {
+func RunJob(r Resolved, at time.Time, opts Options) *batchv1.Job {
 	slot := at.UTC().Truncate(time.Minute)
-	meta := owned(mr, RunJobName(mr.Name, slot))
+	meta := owned(r.MonitoringReport, RunJobName(r.Name, slot))
 	meta.Annotations = map[string]string{
 		"cronjob.kubernetes.io/instantiate": "manual", // as kubectl create job --from sets it
 		v1alpha1.AnnotationRunRequestedAt:   slot.Format(time.RFC3339),
 	}
-	job := jobTemplate(mr, opts)
+	job := jobTemplate(r, opts)
 	job.TTLSecondsAfterFinished = new(keepSeconds)
 	return &batchv1.Job{TypeMeta: typed(batchv1.SchemeGroupVersion, "Job"), ObjectMeta: meta, Spec: job}
 }
 
-func jobTemplate(mr *v1alpha1.MonitoringReport, opts Options) batchv1.JobSpec {
+func jobTemplate(r Resolved, opts Options) batchv1.JobSpec {
 	return batchv1.JobSpec{
 		BackoffLimit:          new(retries),
 		ActiveDeadlineSeconds: new(deadlineSeconds),
@@ -74,6 +73,6 @@ func jobTemplate(mr *v1alpha1.MonitoringReport, opts Options) batchv1.JobSpec {
 				},
 			},
 		}},
-		Template: podTemplate(mr, opts),
+		Template: podTemplate(r, opts),
 	}
 }

@@ -20,7 +20,7 @@ func TestRunJobBelongsToItsSlot(t *testing.T) {
 	}
 	mr := sample(t, "suspended")
 	for _, at := range []time.Time{now, now.In(berlin), now.Truncate(time.Minute), now.Truncate(time.Minute).Add(time.Minute - 1)} {
-		job := desired.RunJob(mr, at, options())
+		job := desired.RunJob(desired.Resolve(mr), at, options())
 		want := time.Date(2026, 8, 20, 12, 34, 0, 0, time.UTC)
 		if slot, ok := schedule.SlotOf(job.Name); !ok || !slot.Equal(want) {
 			t.Errorf("at %s: the Job %s is of the slot %s, want %s", at, job.Name, slot, want)
@@ -34,7 +34,7 @@ func TestRunJobBelongsToItsSlot(t *testing.T) {
 func TestRunJobMatchesCronJob(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
-	job, scheduled := desired.RunJob(mr, now, options()).Spec, desired.CronJob(mr, options()).Spec.JobTemplate.Spec
+	job, scheduled := desired.RunJob(desired.Resolve(mr), now, options()).Spec, desired.CronJob(desired.Resolve(mr), options()).Spec.JobTemplate.Spec
 	if scheduled.TTLSecondsAfterFinished != nil {
 		t.Error("the CronJob's Jobs go by themselves, and its history limits count fewer than there should be")
 	}
@@ -50,11 +50,11 @@ func TestRunJobMatchesCronJob(t *testing.T) {
 func TestObjectsAreDeterministic(t *testing.T) {
 	t.Parallel()
 	built := func(mr *v1alpha1.MonitoringReport) string {
-		rule, _, err := desired.PrometheusRule(mr, options())
+		rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options())
 		if err != nil {
 			t.Fatal(err)
 		}
-		written, err := json.Marshal([]any{desired.CronJob(mr, options()), desired.RunJob(mr, now, options()), rule})
+		written, err := json.Marshal([]any{desired.CronJob(desired.Resolve(mr), options()), desired.RunJob(desired.Resolve(mr), now, options()), rule})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,15 +76,15 @@ func TestObjectsAreDeterministic(t *testing.T) {
 func TestObjectsDoNotAlias(t *testing.T) {
 	t.Parallel()
 	mr, opts := sample(t, "everything"), options()
-	want := desired.CronJob(sample(t, "everything"), options())
-	scribbled := desired.CronJob(mr, opts)
+	want := desired.CronJob(desired.Resolve(sample(t, "everything")), options())
+	scribbled := desired.CronJob(desired.Resolve(mr), opts)
 	scribbled.Labels["x"], scribbled.Spec.JobTemplate.Labels["y"] = "x", "y"
 	pod := &scribbled.Spec.JobTemplate.Spec.Template
 	pod.Labels["z"] = "z"
 	clear(pod.Spec.Containers[0].Resources.Requests)
 	*scribbled.Spec.StartingDeadlineSeconds = 1
 	pod.Spec.ImagePullSecrets[0].Name = "other"
-	if diff := cmp.Diff(want, desired.CronJob(mr, opts)); diff != "" {
+	if diff := cmp.Diff(want, desired.CronJob(desired.Resolve(mr), opts)); diff != "" {
 		t.Errorf("writing in one CronJob changed the next (-want +got):\n%s", diff)
 	}
 	if _, leaked := pod.Labels["x"]; leaked {

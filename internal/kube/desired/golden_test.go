@@ -65,12 +65,12 @@ func TestGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mr := sample(t, name)
-			if err := desired.Check(mr, now); err != nil {
+			if err := desired.Check(desired.Resolve(mr), now); err != nil {
 				t.Fatal(err)
 			}
-			compare(t, name+"/cronjob.yaml", desired.CronJob(mr, options()))
-			compare(t, name+"/job.yaml", desired.RunJob(mr, now, options()))
-			rule, notes, err := desired.PrometheusRule(mr, options())
+			compare(t, name+"/cronjob.yaml", desired.CronJob(desired.Resolve(mr), options()))
+			compare(t, name+"/job.yaml", desired.RunJob(desired.Resolve(mr), now, options()))
+			rule, notes, err := desired.PrometheusRule(desired.Resolve(mr), options())
 			switch {
 			case err != nil:
 				t.Error(err)
@@ -112,7 +112,7 @@ func compare(t *testing.T, name string, objects ...runtime.Object) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update writes it anew:\n%s", golden, diff)
+		t.Errorf("%s (-want +got), -update rewrites it:\n%s", golden, diff)
 	}
 }
 
@@ -137,8 +137,8 @@ func TestPodsMeetRestrictedPodSecurity(t *testing.T) {
 	for _, name := range cases {
 		mr := sample(t, name)
 		pods := map[string]corev1.PodTemplateSpec{
-			"CronJob": desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template,
-			"Job":     desired.RunJob(mr, now, options()).Spec.Template,
+			"CronJob": desired.CronJob(desired.Resolve(mr), options()).Spec.JobTemplate.Spec.Template,
+			"Job":     desired.RunJob(desired.Resolve(mr), now, options()).Spec.Template,
 		}
 		for kind, pod := range pods {
 			for _, result := range evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec) {
@@ -149,7 +149,7 @@ func TestPodsMeetRestrictedPodSecurity(t *testing.T) {
 		}
 	}
 	// The standard does reject a Pod that does not meet it.
-	pod := desired.CronJob(sample(t, "minimal"), options()).Spec.JobTemplate.Spec.Template
+	pod := desired.CronJob(desired.Resolve(sample(t, "minimal")), options()).Spec.JobTemplate.Spec.Template
 	pod.Spec.SecurityContext = nil
 	if policy.AggregateCheckResults(evaluator.EvaluatePod(restricted, &pod.ObjectMeta, &pod.Spec)).Allowed {
 		t.Error("a Pod without a security context is allowed")

@@ -17,11 +17,11 @@ import (
 func TestChildrenAreOwnedByTheReport(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
-	rule, _, err := desired.PrometheusRule(mr, options())
+	rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cronJob, job := desired.CronJob(mr, options()), desired.RunJob(mr, now, options())
+	cronJob, job := desired.CronJob(desired.Resolve(mr), options()), desired.RunJob(desired.Resolve(mr), now, options())
 	labels := map[string]string{
 		"app.kubernetes.io/name":          "watchbill-report",
 		"app.kubernetes.io/managed-by":    "watchbill",

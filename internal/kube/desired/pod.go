@@ -26,8 +26,8 @@ func secretFolder(i int) string { return fmt.Sprintf("/secrets/%d", i) }
 
 // podTemplate returns the Pod of a scheduled or manually requested run. It gets no token for the Kubernetes API and meets
 // the restricted Pod Security standard.
-func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplateSpec {
-	volumes, mounts := volumes(effective(mr).Outputs)
+func podTemplate(r Resolved, opts Options) corev1.PodTemplateSpec {
+	volumes, mounts := volumes(r.Spec.Outputs)
 	pod := corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever, // a new Pod is a new try, and leaves the old one's log
 		ServiceAccountName:           SharedName,
@@ -46,7 +46,7 @@ func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplate
 			Image:                    opts.Image,
 			ImagePullPolicy:          opts.ImagePullPolicy,
 			Args:                     []string{"report", "run"},
-			Env:                      environment(jobSpec(mr, opts), opts),
+			Env:                      environment(jobSpec(r, opts), opts),
 			Resources:                *opts.Resources.DeepCopy(),
 			VolumeMounts:             mounts,
 			TerminationMessagePolicy: corev1.TerminationMessageReadFile, // the end of a log is not a result
@@ -61,7 +61,7 @@ func podTemplate(mr *v1alpha1.MonitoringReport, opts Options) corev1.PodTemplate
 	for _, name := range opts.ImagePullSecrets {
 		pod.ImagePullSecrets = append(pod.ImagePullSecrets, corev1.LocalObjectReference{Name: name})
 	}
-	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: Labels(mr.Name)}, Spec: pod}
+	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: Labels(r.Name)}, Spec: pod}
 }
 
 func environment(spec reportjob.Spec, opts Options) []corev1.EnvVar {

@@ -12,19 +12,18 @@ import (
 
 // PrometheusRule returns a report's alerts with their recording rules, and notes for its author; nil if alerting is off. The
 // error is report.FieldErrors; Check finds the same faults except for too many rules.
-func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.PrometheusRule, []rules.Note, error) {
-	spec := effective(mr)
-	if spec.Alerting.Mode == v1alpha1.AlertNone {
+func PrometheusRule(r Resolved, opts Options) (*monitoringv1.PrometheusRule, []rules.Note, error) {
+	if r.Spec.Alerting.Mode == v1alpha1.AlertNone {
 		return nil, nil, nil
 	}
-	file, notes, err := rules.Build(RuleReport(mr), opts.Rules)
+	file, notes, err := rules.Build(r.Rules, opts.Rules)
 	if err != nil {
 		var f faults
 		f.take(err, ruleField)
 		return nil, nil, f.err()
 	}
-	meta := owned(mr, PrometheusRuleName(mr.Name))
-	for name, value := range spec.Alerting.RuleLabels {
+	meta := owned(r.MonitoringReport, PrometheusRuleName(r.Name))
+	for name, value := range r.Spec.Alerting.RuleLabels {
 		if _, ours := meta.Labels[name]; !ours {
 			meta.Labels[name] = string(value)
 		}
@@ -34,30 +33,6 @@ func PrometheusRule(mr *v1alpha1.MonitoringReport, opts Options) (*monitoringv1.
 		ObjectMeta: meta,
 		Spec:       monitoringv1.PrometheusRuleSpec{Groups: ruleGroups(file)},
 	}, notes, nil
-}
-
-// RuleReport returns the input of internal/report/rules for a report.
-func RuleReport(mr *v1alpha1.MonitoringReport) rules.Report {
-	spec := effective(mr)
-	window, _ := time.ParseDuration(spec.Window) // 0 if empty; Check has validated it
-	labels := make(map[string]string, len(spec.Alerting.Labels))
-	for name, value := range spec.Alerting.Labels {
-		labels[name] = string(value)
-	}
-	return rules.Report{
-		Namespace:  mr.Namespace,
-		Name:       mr.Name,
-		Objectives: Objectives(mr),
-		Mode:       rules.Mode(spec.Alerting.Mode),
-		MinEvents:  spec.Alerting.MinEvents,
-		Labels:     labels,
-		RunbookURL: spec.Alerting.RunbookURL,
-		Window:     window,
-		Period:     rules.Period(spec.Alerting.Period),
-		Windows:    alertWindows(spec.Alerting.Windows),
-		Severities: severities(spec.Alerting.Severities),
-		Interval:   span(spec.Alerting.Interval),
-	}
 }
 
 func alertWindows(windows []v1alpha1.AlertWindow) []rules.Window {

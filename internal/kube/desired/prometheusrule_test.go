@@ -20,6 +20,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
@@ -27,10 +28,10 @@ import (
 // installed returns the rule of a report, and checks that Prometheus's parser accepts it as prometheus-operator writes it.
 func installed(t *testing.T, mr *v1alpha1.MonitoringReport) *monitoringv1.PrometheusRule {
 	t.Helper()
-	if err := desired.Check(mr, now); err != nil {
+	if err := desired.Check(desired.Resolve(mr), now); err != nil {
 		t.Fatal(err)
 	}
-	rule, _, err := desired.PrometheusRule(mr, options())
+	rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestPrometheusAcceptsRules(t *testing.T) {
 	}
 	many := sample(t, "everything")
 	many.Name, many.Spec.Objectives = strings.Repeat("n", desired.MaxName), nil
-	for i := range report.MaxObjectives { // of the kind with the most rules, with realistic names
+	for i := range objective.MaxCount { // of the kind with the most rules, with realistic names
 		many.Spec.Objectives = append(many.Spec.Objectives, v1alpha1.Objective{
 			Name: fmt.Sprintf("pending-of-team-%d", i),
 			Latency: &v1alpha1.LatencyObjective{
@@ -76,14 +77,14 @@ func TestPrometheusRuleKeepsEveryFieldOfTheRules(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
 	built, wantNotes, err := rules.Build(rules.Report{
-		Namespace: "fleet", Name: "everything", Objectives: desired.Objectives(mr), Mode: rules.BurnRate, MinEvents: 100,
+		Namespace: "fleet", Name: "everything", Objectives: objective.Resolve(desired.Objectives(mr)), Mode: rules.BurnRate, MinEvents: 100,
 		Labels: map[string]string{"team": "platform", "severity": "info"}, RunbookURL: "https://runbooks.example.com/watchbill",
 		Window: 24 * time.Hour,
 	}, options().Rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule, notes, err := desired.PrometheusRule(mr, options())
+	rule, notes, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestRuleLabelsDoNotReplaceOurs(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "minimal")
 	mr.Spec.Alerting.RuleLabels = map[string]v1alpha1.RuleLabelValue{v1alpha1.LabelReport: "another"} // rejected by Check
-	rule, _, err := desired.PrometheusRule(mr, options())
+	rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +135,11 @@ func TestObjectivesWithoutAlert(t *testing.T) {
 		t.Errorf("Check (-want +got):\n%s\n%s", diff, all)
 	}
 	var faults report.FieldErrors
-	if rule, _, err := desired.PrometheusRule(mr, options()); rule != nil || !errors.As(err, &faults) {
+	if rule, _, err := desired.PrometheusRule(desired.Resolve(mr), options()); rule != nil || !errors.As(err, &faults) {
 		t.Errorf("PrometheusRule returns %v and %v, want report.FieldErrors alone", rule, err)
 	}
 	mr.Spec.Alerting.Mode = v1alpha1.AlertNone
-	if err := desired.Check(mr, now); err != nil {
+	if err := desired.Check(desired.Resolve(mr), now); err != nil {
 		t.Errorf("without alerts, it can be measured all the same: %v", err)
 	}
 }

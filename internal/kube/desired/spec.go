@@ -12,16 +12,16 @@ import (
 )
 
 // jobSpec returns the spec passed to a report's Pods.
-func jobSpec(mr *v1alpha1.MonitoringReport, opts Options) reportjob.Spec {
-	spec := effective(mr)
+func jobSpec(r Resolved, opts Options) reportjob.Spec {
+	spec := r.Spec
 	job := reportjob.Spec{
-		Namespace:   mr.Namespace,
-		Name:        mr.Name,
+		Namespace:   r.Namespace,
+		Name:        r.Name,
 		Schedule:    spec.Schedule,
 		TimeZone:    spec.TimeZone,
 		Window:      spec.Window,
 		CompareWith: report.CompareWith(spec.CompareWith),
-		Objectives:  Objectives(mr),
+		Objectives:  r.written,
 		Keep:        int(spec.Retention.Reports),
 
 		AllowedOutputs: opts.AllowedOutputs,
@@ -73,7 +73,7 @@ func encoded(spec reportjob.Spec) string {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // which writes < as \u003c
 	if err := encoder.Encode(spec); err != nil {
-		panic(fmt.Sprintf("a reportjob.Spec that is no JSON: %v", err)) // it is of strings and numbers
+		panic(fmt.Sprintf("a reportjob.Spec that cannot be JSON: %v", err)) // it is of strings and numbers
 	}
 	return strings.ReplaceAll(strings.TrimSpace(b.String()), "$", `\u0024`)
 }

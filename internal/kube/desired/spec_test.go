@@ -14,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/api/v1alpha1"
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/kube/desired"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
@@ -21,7 +22,7 @@ import (
 // environment returns the Pod's environment variables with fixed values.
 func environment(mr *v1alpha1.MonitoringReport) map[string]string {
 	set := map[string]string{}
-	for _, variable := range desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Env {
+	for _, variable := range desired.CronJob(desired.Resolve(mr), options()).Spec.JobTemplate.Spec.Template.Spec.Containers[0].Env {
 		set[variable.Name] = variable.Value
 	}
 	return set
@@ -56,7 +57,7 @@ func TestSpecOfAMinimalReport(t *testing.T) {
 func TestOutputsMatchVolumeMounts(t *testing.T) {
 	t.Parallel()
 	mr := sample(t, "everything")
-	pod := desired.CronJob(mr, options()).Spec.JobTemplate.Spec.Template.Spec
+	pod := desired.CronJob(desired.Resolve(mr), options()).Spec.JobTemplate.Spec.Template.Spec
 	volumes := map[string]corev1.VolumeSource{}
 	for _, v := range pod.Volumes {
 		volumes[v.Name] = v.VolumeSource
@@ -139,7 +140,7 @@ func largest(t *testing.T) *v1alpha1.MonitoringReport {
 	mr := sample(t, "everything")
 	mr.Namespace, mr.Name = strings.Repeat("n", 63), strings.Repeat("n", desired.MaxName)
 	mr.Spec.Alerting.Mode, mr.Spec.Objectives = v1alpha1.AlertNone, nil
-	for i := range report.MaxObjectives {
+	for i := range objective.MaxCount {
 		name := fmt.Sprintf("%s-%02d", strings.Repeat("n", 60), i)
 		o := v1alpha1.Objective{Name: name, Latency: &v1alpha1.LatencyObjective{
 			Route: v1alpha1.Route("/" + strings.Repeat("$", 255)), Method: "OPTIONS", Quantile: "0.999999999", Threshold: "200ms", // $ is six bytes
@@ -156,7 +157,7 @@ func largest(t *testing.T) *v1alpha1.MonitoringReport {
 			Region: strings.Repeat("r", 64), SecretRef: v1alpha1.SecretReference{Name: strings.Repeat("s", 253)},
 		}})
 	}
-	if err := desired.Check(mr, now); err != nil {
+	if err := desired.Check(desired.Resolve(mr), now); err != nil {
 		t.Fatal(err)
 	}
 	return mr

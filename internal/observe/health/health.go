@@ -218,9 +218,9 @@ func causeOf(err error) string {
 		return cause
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "the database did not answer in time"
+		return "the database did not respond in time"
 	}
-	return "the log knows more"
+	return "see the log"
 }
 
 func enumerate(names []string) string {

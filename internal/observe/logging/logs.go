@@ -10,6 +10,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // The log files' names in Options.Dir. Backups have the suffixes .1 (the newest) to .5.
@@ -132,7 +134,7 @@ func openFileWithin(limit time.Duration, path string, now func() time.Time) (*ro
 		return r.file, r.err
 	case <-timer.C:
 		close(late)
-		return nil, fmt.Errorf("open %s: no answer within %s", path, limit)
+		return nil, fmt.Errorf("open %s: no response within %s", path, text.Duration(limit))
 	}
 }
 

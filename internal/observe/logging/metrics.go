@@ -3,7 +3,7 @@ package logging
 import "github.com/prometheus/client_golang/prometheus"
 
 var logLinesDroppedDesc = prometheus.NewDesc("watchbill_log_lines_dropped_total",
-	"Log lines that were not written, since the output did not take them in time or its writes failed.", []string{"output"}, nil)
+	"Log lines that were not written because the output was too slow or its writes failed.", []string{"output"}, nil)
 
 // logCollector reads the outputs' counts at each scrape.
 type logCollector struct{ logs *Logs }

@@ -240,7 +240,7 @@ func (o *output) finish(ctx context.Context) (unwritten int, err error) {
 func (o *output) strain() string {
 	now := o.now()
 	if since := o.writing.Load(); since != 0 && now.Sub(time.Unix(0, since)) >= stalledAfter {
-		return "the log output " + o.name + " is stalled: what was written to it is not taken"
+		return "the log output " + o.name + " is stalled: a write to it does not return"
 	}
 	if at := o.droppedAt.Load(); at != 0 && now.Sub(time.Unix(0, at)) < droppedFor {
 		return "log lines for " + o.name + " were dropped in the last minute"

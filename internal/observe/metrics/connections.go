@@ -10,12 +10,12 @@ type ConnectionSample struct {
 
 var (
 	connectionsDesc = prometheus.NewDesc("watchbill_http_connections",
-		"Open connections of the API: those on which nobody has authenticated, and of the others those with a request under way and idle ones.",
+		"Open connections of the API, by state: unauthenticated; authenticated with a request in progress; authenticated and idle.",
 		[]string{"state"}, nil)
 	connectionsMaxDesc = prometheus.NewDesc("watchbill_http_connections_max",
 		"How many connections the API may have open.", nil, nil)
 	connectionsShedDesc = prometheus.NewDesc("watchbill_http_connections_shed_total",
-		"Connections of the API that were closed because there were too many, or because nobody authenticated on them in time.",
+		"Connections of the API that were closed because there were too many, or because no client authenticated on them in time.",
 		[]string{"reason"}, nil)
 )
 

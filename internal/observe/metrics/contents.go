@@ -14,7 +14,7 @@ var (
 	contentsBytesDesc = prometheus.NewDesc("watchbill_log_contents_waiting_bytes",
 		"Size of the content that waits for its spans, as last counted.", nil, nil)
 	contentsDesc = prometheus.NewDesc("watchbill_log_contents_total",
-		"Log records with content: kept; joined to their execution; expired, since no span came; refused, since too many wait (full) or one is too large (oversized).",
+		"Log records with content: kept; joined to their execution; expired, because no span came; refused, because too many wait (full) or one is too large (oversized).",
 		[]string{"outcome"}, nil)
 )
 

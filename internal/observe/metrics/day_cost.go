@@ -8,7 +8,7 @@ import (
 )
 
 var dayCostDesc = prometheus.NewDesc("watchbill_day_cost_usd",
-	"What executions of the current UTC day cost so far; every replica shows the same.", nil, nil)
+	"Cost of the executions of the current UTC day so far; every replica shows the same.", nil, nil)
 
 // DayCost is the cost of the day's executions so far, as last queried.
 type DayCost struct {

@@ -74,7 +74,7 @@ func NewExecutionMetrics(reg prometheus.Registerer, now func() time.Time) *Execu
 	m := &ExecutionMetrics{
 		now: now, durations: map[string]*durations{},
 		requests: counter("watchbill_executions_total",
-			"Requests to AI agents, by agent, model and how they ended.", "agent", "model", "status"),
+			"Requests to AI agents, by agent, model and status.", "agent", "model", "status"),
 		tokens: counter("watchbill_tokens_total",
 			"Tokens that models consumed and produced; each is of one kind.", "agent", "model", "kind"),
 		cost: counter("watchbill_cost_usd_total",

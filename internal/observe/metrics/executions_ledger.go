@@ -18,7 +18,7 @@ type LedgerMetrics struct {
 func NewLedgerMetrics(reg prometheus.Registerer) *LedgerMetrics {
 	rows := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "watchbill_ledger_rows_total",
-		Help: "Executions that came to the ledger, by what became of them: refused ones may come again.",
+		Help: "Executions that the ledger received, by outcome; refused ones may be sent again.",
 	}, []string{"result"})
 	m := &LedgerMetrics{
 		batchRows: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -86,20 +86,20 @@ var (
 	queueBytesDesc = prometheus.NewDesc("watchbill_ledger_queue_bytes",
 		"Size of the executions that wait to be committed.", nil, nil)
 	queueCapacityDesc = prometheus.NewDesc("watchbill_ledger_queue_capacity_rows",
-		"Most executions that may wait to be committed; more are refused.", nil, nil)
+		"Max executions that may wait to be committed; more are refused.", nil, nil)
 
 	spoolRecordsDesc = prometheus.NewDesc("watchbill_spool_records",
 		"Executions on disk that wait to be committed.", nil, nil)
 	spoolBytesDesc = prometheus.NewDesc("watchbill_spool_bytes",
 		"Size of the spool on disk, with the room reserved for runs under way.", nil, nil)
 	spoolCapacityDesc = prometheus.NewDesc("watchbill_spool_capacity_bytes",
-		"Size that the spool may have; beyond it the gateway starts no run.", nil, nil)
+		"Max size of the spool; beyond it the gateway starts no run.", nil, nil)
 	spoolOldestDesc = prometheus.NewDesc("watchbill_spool_oldest_age_seconds",
 		"Time since the run began that has waited longest on disk to be committed; 0 when none waits.", nil, nil)
 	spoolReplayedDesc = prometheus.NewDesc("watchbill_spool_replayed_total",
 		"Executions committed from the spool.", nil, nil)
 	spoolCorruptDesc = prometheus.NewDesc("watchbill_spool_corrupt_total",
-		"Times that the spool found something else than a record on disk.", nil, nil)
+		"Times that the spool found data on disk that is not a record.", nil, nil)
 
 	rollupDeltasDesc = prometheus.NewDesc("watchbill_rollup_deltas",
 		"Changes that wait to be folded into rollups, of all replicas; every replica shows the same.", nil, nil)

@@ -13,7 +13,7 @@ var (
 	deploymentsDesc = prometheus.NewDesc("watchbill_deployments",
 		"Deployments of the whole fleet, by status; every replica shows the same.", []string{"status"}, nil)
 	expectedPollsDesc = prometheus.NewDesc("watchbill_agents_expected_polls_per_second",
-		"Polls that the fleet's agents make by the intervals they were told, offline ones left out; every replica shows the same.", nil, nil)
+		"Polls per second expected from the intervals sent to the agents, without offline agents; every replica shows the same.", nil, nil)
 )
 
 // FleetSample is the state of the fleet at one moment. States and statuses without an entry in their map are not shown.

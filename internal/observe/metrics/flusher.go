@@ -62,7 +62,7 @@ func NewFlusher(reg prometheus.Registerer, opts FlusherOptions) *Flusher {
 		opts: opts,
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "watchbill_rollups_dropped_total",
-			Help: "Minutes of rollups given up because the database did not take them for an hour.",
+			Help: "Minutes of rollups dropped because they could not be written to the database for an hour.",
 		}),
 		written: make(chan writeResult, 1),
 	}
@@ -195,7 +195,7 @@ func (f *Flusher) finish(result writeResult) {
 	f.writing = false
 	if result.err != nil {
 		if !f.failing {
-			f.opts.Log.Warn("rollups cannot be written, they are kept for an hour", zap.Error(result.err))
+			f.opts.Log.Warn("cannot write rollups; they are kept for an hour", zap.Error(result.err))
 		}
 		f.failing = true
 		return

@@ -26,7 +26,7 @@ func newHeldCounts() *heldCounts {
 // An agent whose polls are held polls less often than its interval demands, without being less responsive. A poll that
 // returned early because there was news counts as at least one interval.
 func (r *Recorder) HeldPoll(held, interval time.Duration, news bool) {
-	if !counting || interval <= 0 {
+	if interval <= 0 {
 		return
 	}
 	thousandths := PerInterval * max(held, 0) / interval

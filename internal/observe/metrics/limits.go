@@ -18,13 +18,13 @@ type LimitDecisions struct {
 
 var (
 	limitDecisionsDesc = prometheus.NewDesc("watchbill_ratelimit_decisions_total",
-		"What rate limits decided, by what and whom they are for.", []string{"scope", "by", "decision"}, nil)
+		"Decisions of rate limits, by scope and subject.", []string{"scope", "by", "decision"}, nil)
 	limitKeysDesc = prometheus.NewDesc("watchbill_ratelimit_keys",
 		"Users, agents and tokens whose rate is being limited here and whose bucket is not known to be full.", nil, nil)
 	limitOverflowsDesc = prometheus.NewDesc("watchbill_ratelimit_overflows_total",
-		"Requests of those who had to share a bucket, as there was no room for one of their own.", nil, nil)
+		"Requests counted in a shared bucket because there was no room for a separate one.", nil, nil)
 	limitSyncFailuresDesc = prometheus.NewDesc("watchbill_ratelimit_sync_failures_total",
-		"Failures to tell the other replicas what was let pass; meanwhile each replica holds the limits for itself.", nil, nil)
+		"Failures to share rate limits with the other replicas; meanwhile each replica enforces them on its own.", nil, nil)
 )
 
 // limitCollector reads the limits at each scrape.

@@ -24,11 +24,11 @@ var (
 	poolConnectionsDesc = prometheus.NewDesc("watchbill_db_pool_connections",
 		"Connections of the database pool, by state.", []string{"state"}, nil)
 	poolMaxDesc = prometheus.NewDesc("watchbill_db_pool_max_connections",
-		"Most connections that the database pool may have.", nil, nil)
+		"Max connections of the database pool.", nil, nil)
 	poolAcquiresDesc = prometheus.NewDesc("watchbill_db_pool_acquires_total",
 		"Connections acquired from the database pool.", nil, nil)
 	poolEmptyAcquiresDesc = prometheus.NewDesc("watchbill_db_pool_empty_acquires_total",
-		"Connections acquired from the database pool after waiting for one, as none was idle.", nil, nil)
+		"Connections acquired from the database pool after waiting, because none was idle.", nil, nil)
 	poolWaitDesc = prometheus.NewDesc("watchbill_db_pool_acquire_wait_seconds_total",
 		"Time spent waiting for a connection of the database pool.", nil, nil)
 )

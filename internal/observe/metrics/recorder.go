@@ -128,17 +128,12 @@ func (r *Recorder) Unmatched(method string) *Route {
 
 // ObserveOther counts a response to an audience other than Known.
 func (rt *Route) ObserveOther(audience observe.Audience, status int) {
-	if counting {
-		rt.others[audience].statuses[statusSlot(status)].Add(1)
-	}
+	rt.others[audience].statuses[statusSlot(status)].Add(1)
 }
 
 // Observe counts a response to a known caller: its status, the time until it was ready and the bytes of the bodies.
 // Status codes that HTTP does not define are counted together.
 func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut int64) {
-	if !counting {
-		return
-	}
 	c := rt.shards.any()
 	c.statuses[statusSlot(status)].Add(1)
 	c.observe(latency)
@@ -152,9 +147,6 @@ func (rt *Route) Observe(status int, latency time.Duration, bytesIn, bytesOut in
 
 // Poll counts the outcome of a known caller's poll.
 func (r *Recorder) Poll(result PollResult) {
-	if !counting {
-		return
-	}
 	r.polls.any().results[result].Add(1)
 }
 

@@ -13,13 +13,13 @@ var (
 	requestsDesc = prometheus.NewDesc("watchbill_http_requests_total",
 		"Requests of callers with a valid token, by method, route pattern and status code.", []string{"method", "route", "code"}, nil)
 	requestDurationDesc = prometheus.NewDesc("watchbill_http_request_duration_seconds",
-		"Time until an answer to a caller with a valid token was ready, without time that a request was deliberately held.", []string{"method", "route"}, nil)
+		"Time until the response to a caller with a valid token was ready, without the time that a request was deliberately held.", []string{"method", "route"}, nil)
 	pollsDesc = prometheus.NewDesc("watchbill_polls_total",
-		"Polls of callers with a valid token for pending deployments, by how they ended.", []string{"result"}, nil)
+		"Polls of callers with a valid token for pending deployments, by result.", []string{"result"}, nil)
 	heldPollsDesc = prometheus.NewDesc("watchbill_held_polls_total",
 		"Polls of watchbill_polls_total that were held.", nil, nil)
 	heldIntervalsDesc = prometheus.NewDesc("watchbill_held_poll_intervals_total",
-		"Intervals, as told to the agents, that polls were held for.", nil, nil)
+		"Poll intervals, as sent to the agents, that polls were held for.", nil, nil)
 	othersDescs = [others]*prometheus.Desc{
 		observe.Unauthenticated: prometheus.NewDesc("watchbill_unauthenticated_requests_total",
 			"Requests without a valid token, by method, route pattern and status code.", []string{"method", "route", "code"}, nil),

@@ -28,7 +28,7 @@ func NewUnreadCounts(reg prometheus.Registerer, log *zap.Logger) *UnreadCounts {
 	u := &UnreadCounts{
 		counts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "watchbill_usage_unread_counts_total",
-			Help: "Counts of usage that were left out because their names are not known, by name.",
+			Help: "Usage counts that were ignored because their names are unknown, by name.",
 		}, []string{"name"}),
 		log:   log,
 		names: make(map[string]bool),
@@ -56,7 +56,7 @@ func (u *UnreadCounts) label(name string) string {
 	}
 	u.mu.Unlock()
 	if !known {
-		u.log.Warn("a count of usage has a name that is not known and is left out", zap.String("name", name))
+		u.log.Warn("a usage count has an unknown name and is ignored", zap.String("name", name))
 	}
 	return name
 }

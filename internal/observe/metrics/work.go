@@ -4,27 +4,27 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	workFailingDesc = prometheus.NewDesc("watchbill_work_failing",
-		"Whether a kind of work fails or strains (1) or not (0); /api/health says why.", []string{"work"}, nil)
+		"Whether a kind of work fails or is near its limit (1) or not (0); /api/health says why.", []string{"work"}, nil)
 	oldestTransactionDesc = prometheus.NewDesc("watchbill_db_oldest_transaction_seconds",
 		"For how long the oldest transaction in the database has kept dead rows from being removed, as far as this replica knows.", nil, nil)
 	namesDesc = prometheus.NewDesc("watchbill_execution_names",
-		"Names that figures of executions tell apart, by kind; every replica shows the same.", []string{"kind"}, nil)
+		"Names with separate totals of executions, by kind; every replica shows the same.", []string{"kind"}, nil)
 	namesLimitDesc = prometheus.NewDesc("watchbill_execution_names_limit",
-		"Most names of a kind that figures of executions tell apart; what comes beyond is other.", []string{"kind"}, nil)
+		"Max names of a kind with separate totals of executions; further names are counted as other.", []string{"kind"}, nil)
 )
 
 // NewUsageUnknownCounter returns the counter of runs whose usage is unknown, registered with reg.
 func NewUsageUnknownCounter(reg prometheus.Registerer) prometheus.Counter {
 	counter := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "watchbill_gateway_usage_unknown_total",
-		Help: "Runs of the gateway whose upstream said that they used more tokens than any may; they have no tokens and no cost.",
+		Help: "Runs of the gateway whose upstream reported more tokens than the limit; they have no tokens and no cost.",
 	})
 	reg.MustRegister(counter)
 	return counter
 }
 
 var tracesBoundedDesc = prometheus.NewDesc("watchbill_trace_bounds_total",
-	"Looks at traces that a bound cut short: of the spans above executions, or of the spans of a whole trace.", []string{"bound"}, nil)
+	"Reads of traces that were cut off at a limit: of the spans above executions, or of the spans of a whole trace.", []string{"bound"}, nil)
 
 // NewTraceBoundsCollector returns the metric of traces that were too deep or too large to be read completely. bounds
 // must be safe for concurrent use.

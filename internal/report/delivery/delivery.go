@@ -18,6 +18,7 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 	"github.com/watchbill/watchbill/internal/report"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // Report is a report with the spec that lists its outputs.
@@ -164,7 +165,7 @@ func (o Options) once(ctx context.Context, c content, to place) (note string, er
 	defer cancel()
 	note, err = to.put(try, c)
 	if err != nil && errors.Is(try.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return "", fmt.Errorf("it took longer than %s", o.Try)
+		return "", fmt.Errorf("it took longer than %s", text.Duration(o.Try))
 	}
 	return note, err
 }

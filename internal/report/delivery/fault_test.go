@@ -51,7 +51,7 @@ func TestStuckVolume(t *testing.T) {
 	if got, err := unlessStuck(ctx, time.Minute, func() (string, error) { return "a note", nil }); got != "a note" || err != nil {
 		t.Errorf("what is almost done when the time is over: got %q %v", got, err)
 	}
-	if err == nil || err.Error() != "the volume does not answer" {
+	if err == nil || err.Error() != "the volume does not respond" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -45,7 +45,7 @@ func unlessStuck(ctx context.Context, grace time.Duration, write func() (string,
 		case <-end:
 			end, late = nil, time.After(grace)
 		case <-late:
-			return "", errors.New("the volume does not answer")
+			return "", errors.New("the volume does not respond")
 		}
 	}
 }

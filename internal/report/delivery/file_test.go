@@ -99,7 +99,7 @@ func TestFilesAreKept(t *testing.T) {
 		"daily-20200101T0800Z.json", "daily-20200101T0801Z.html", "daily-20200101T0803Z.html",
 		"daily-20260113T0800Z.html", "daily-20260114T0800Z.html", "daily-20260115T0800Z.html", "notes.txt", "sub")
 
-	t.Run("an old slot that is made anew", func(t *testing.T) {
+	t.Run("an old slot that is created again", func(t *testing.T) {
 		r := aReport(t, onVolume(root, "", report.HTML))
 		r.Slot = eight.AddDate(-1, 0, 0)
 		if diff := cmp.Diff([]string{"pvc/reports: delivered"}, deliver(t, r, options())); diff != "" {

@@ -135,7 +135,7 @@ func (w *witnessed) failed(err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.connected && w.hidden && !ours {
-		return errors.New("the connection ended without an answer that can be read")
+		return errors.New("the connection ended without a readable response")
 	}
 	var request *url.Error
 	if errors.As(err, &request) {

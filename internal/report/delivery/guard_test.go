@@ -25,8 +25,8 @@ func TestResponsesFromPrivateAddressesAreNotQuoted(t *testing.T) {
 		s3     bool
 		want   string
 	}{
-		"an error":           {answer(http.StatusBadRequest, "INTERNAL: db_password="+secret), false, "answers 400"},
-		"a redirect":         {answer(http.StatusFound, "", "Location", "http://"+secret+".internal/"), false, "points elsewhere"},
+		"an error":           {answer(http.StatusBadRequest, "INTERNAL: db_password="+secret), false, "responds with 400"},
+		"a redirect":         {answer(http.StatusFound, "", "Location", "http://"+secret+".internal/"), false, "elsewhere, which is not followed"},
 		"a store's error":    {answer(http.StatusForbidden, xml("AccessDenied"), "Content-Type", "application/xml"), true, "(AccessDenied)"},
 		"a code of its own":  {answer(http.StatusBadRequest, xml(secret), "Content-Type", "application/xml"), true, "(status 400)"},
 		"no store":           {answer(http.StatusBadRequest, secret, "Content-Type", "text/plain"), true, "(status 400)"},

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/delivery"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
@@ -36,10 +37,10 @@ func aReport(t testing.TB, outputs ...reportjob.Output) delivery.Report {
 	t.Helper()
 	request, err := report.ParseRequest(report.Input{
 		Name: "daily", From: "2026-01-15T07:00:00Z", To: "2026-01-15T08:00:00Z", Sections: []string{"summary"}, CompareWith: report.CompareNone,
-		Objectives: []report.Objective{
-			{Name: "pool", PoolUtilization: &report.PoolObjective{Max: "0.8"}},
-			{Name: "most", ErrorRate: &report.ErrorRateObjective{Max: "0.5"}},
-			{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}},
+		Objectives: []objective.Objective{
+			{Name: "pool", PoolUtilization: &objective.PoolUtilization{Max: "0.8"}},
+			{Name: "most", ErrorRate: &objective.ErrorRate{Max: "0.5"}},
+			{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}},
 		},
 	}, 1, eight)
 	if err != nil {

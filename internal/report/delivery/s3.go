@@ -136,11 +136,11 @@ func (b bucket) failed(err error, k keys, seen *witnessed) error {
 	}
 	switch {
 	case answer.Code == minio.NoSuchBucket:
-		return final("there is no bucket %s at %s", b.Bucket, b.Endpoint)
+		return final("the bucket %s does not exist at %s", b.Bucket, b.Endpoint)
 	case answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized:
 		return final("the store refuses the credentials of the Secret %s (%s%s)", b.Secret, code, quote)
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
-		return final("%s answers %d and points elsewhere, which is not followed; is the endpoint or the region right?", b.Endpoint, answer.StatusCode)
+		return final("%s responds with a redirect (%d), which is not followed; check the endpoint and the region", b.Endpoint, answer.StatusCode)
 	case answer.StatusCode >= 400 && answer.StatusCode < 500 && !temporary(answer.StatusCode):
 		return final("the store refuses the report (%s%s)", code, quote)
 	}
@@ -177,7 +177,7 @@ type boundedBody struct {
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is over %d bytes", maxAnswer)
+		return 0, fmt.Errorf("the response is over %d bytes", maxAnswer)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

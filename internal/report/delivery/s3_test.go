@@ -88,10 +88,10 @@ func TestInvalidBuckets(t *testing.T) {
 	for _, tt := range []struct {
 		name, endpoint, bucket, credentials, want string
 	}{
-		{"no Secret", endpoint, "another-bucket", filepath.Join(good, "none"), "there is no Secret s3 with the key accessKeyID in the report's namespace"},
-		{"half a Secret", endpoint, "another-bucket", half, "there is no Secret s3 with the key secretAccessKey in the report's namespace"},
+		{"no Secret", endpoint, "another-bucket", filepath.Join(good, "none"), "the report's namespace has no Secret s3 with the key accessKeyID"},
+		{"half a Secret", endpoint, "another-bucket", half, "the report's namespace has no Secret s3 with the key secretAccessKey"},
 		{"an empty one", endpoint, "another-bucket", credentials(t, "", ""), "the key accessKeyID of the Secret s3 is empty"},
-		{"no bucket", endpoint, "no-bucket", good, "there is no bucket no-bucket at " + endpoint},
+		{"no bucket", endpoint, "no-bucket", good, "the bucket no-bucket does not exist at " + endpoint},
 		{"another's id", endpoint, "another-bucket", credentials(t, "somebody", secretAccessKey), "the store refuses the report (XAdminUserNotFound: "},
 		{"a wrong key", endpoint, "another-bucket", credentials(t, accessKeyID, "wrong-key"), "the store refuses the credentials of the Secret s3 (SignatureDoesNotMatch"},
 		{"nobody there", "http://127.0.0.1:1", "another-bucket", good, "cannot reach http://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused (tried 3 times)"},
@@ -105,7 +105,7 @@ func TestInvalidBuckets(t *testing.T) {
 			}
 			for _, secret := range []string{accessKeyID, secretAccessKey, "somebody", "wrong-key"} {
 				if strings.Contains(got, secret) {
-					t.Errorf("%q is told in %q", secret, got)
+					t.Errorf("%q is shown in %q", secret, got)
 				}
 			}
 		})
@@ -143,9 +143,9 @@ func TestBucketsThatMisbehave(t *testing.T) {
 		{"fails", refusal(http.StatusServiceUnavailable, "SlowDown"), 3, `the store failed (503 SlowDown: "the id … is� not right") (tried 3 times)`},
 		{"refuses", refusal(http.StatusBadRequest, "InvalidArgument"), 1, `the store refuses the report (InvalidArgument: "the id … is� not right")`},
 		{"denies", refusal(http.StatusForbidden, "AccessDenied"), 1, `the store refuses the credentials of the Secret s3 (AccessDenied: "the id … is� not right")`},
-		{"points elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		{"elsewhere, which is not followed", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
-		}, 1, "answers 307 and points elsewhere, which is not followed; is the endpoint or the region right?"},
+		}, 1, "responds with a redirect (307), which is not followed; check the endpoint and the region"},
 		{"breaks off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 3, "(tried 3 times)"},
 		{"never ends", func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusBadGateway)

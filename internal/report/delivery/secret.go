@@ -16,7 +16,7 @@ func readSecret(file, secret, key string) (string, error) {
 	f, err := os.Open(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", final("there is no Secret %s with the key %s in the report's namespace", secret, key)
+		return "", final("the report's namespace has no Secret %s with the key %s", secret, key)
 	case err != nil:
 		return "", final("the key %s of the Secret %s cannot be read: %w", key, secret, errors.Unwrap(err)) // a PathError's
 	}

@@ -106,14 +106,14 @@ func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error 
 		if location, err := answer.Location(); err == nil && location.Host != to.Host && !silent {
 			elsewhere = "to " + origin(location)
 		}
-		return final("%s answers %d and points %s, which is not followed", origin(to), status, elsewhere)
+		return final("%s responds with a redirect (%d) %s, which is not followed", origin(to), status, elsewhere)
 	}
 	quote := ""
 	if !silent {
 		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxReplyExcerpt)) // as much as can be read
 		quote = said(string(body), secrets(to)...)
 	}
-	err := fmt.Errorf("%s answers %d%s", origin(to), status, quote)
+	err := fmt.Errorf("%s responds with %d%s", origin(to), status, quote)
 	return &sendError{
 		err:   err,
 		final: status >= 400 && status < 500 && !temporary(status),

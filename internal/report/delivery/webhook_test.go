@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/delivery"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
@@ -126,24 +127,24 @@ func TestWebhooksThatMisbehave(t *testing.T) {
 	}{
 		{"fails once", []http.HandlerFunc{answer(500, "oops"), ok}, 2, "delivered"},
 		{"fails twice", []http.HandlerFunc{answer(503, ""), abort, ok}, 3, "delivered"},
-		{"is gone", []http.HandlerFunc{answer(410, "")}, 1, "HOST answers 410"},
-		{"refuses", []http.HandlerFunc{answer(400, "<p>no\x1b[31m\nway"), ok}, 1, `HOST answers 400: "<p>no�[31m way"`},
+		{"is gone", []http.HandlerFunc{answer(410, "")}, 1, "HOST responds with 410"},
+		{"refuses", []http.HandlerFunc{answer(400, "<p>no\x1b[31m\nway"), ok}, 1, `HOST responds with 400: "<p>no�[31m way"`},
 		{
 			"repeats the URL",
 			[]http.HandlerFunc{answer(404, "no route "+path+" nor XXXXXXXXXXXX or s3cr3t-word, https://x/?q=s3cr3t-word")},
 			1,
-			`HOST answers 404: "no route … nor … or …, https://x/?q=…"`,
+			`HOST responds with 404: "no route … nor … or …, https://x/?q=…"`,
 		},
-		{"says much", []http.HandlerFunc{answer(400, strings.Repeat("ü", 5000))}, 1, `HOST answers 400: "` + strings.Repeat("ü", 199) + `…"`},
-		{"never stops refusing", []http.HandlerFunc{endless(422)}, 1, `HOST answers 422: "` + strings.Repeat("blah ", 39) + `blah…"`},
+		{"says much", []http.HandlerFunc{answer(400, strings.Repeat("ü", 5000))}, 1, `HOST responds with 400: "` + strings.Repeat("ü", 199) + `…"`},
+		{"never stops refusing", []http.HandlerFunc{endless(422)}, 1, `HOST responds with 422: "` + strings.Repeat("blah ", 39) + `blah…"`},
 		{"never stops thanking", []http.HandlerFunc{endless(200)}, 1, "delivered"},
-		{"fails for good", []http.HandlerFunc{answer(502, "")}, 3, "HOST answers 502 (tried 3 times)"},
+		{"fails for good", []http.HandlerFunc{answer(502, "")}, 3, "HOST responds with 502 (tried 3 times)"},
 		{"breaks off", []http.HandlerFunc{abort}, 3, "cannot reach HOST: EOF (tried 3 times)"},
 		{"wants less", []http.HandlerFunc{answer(429, "", "Retry-After", "0"), answer(429, "", "Retry-After", "Thu, 15 Jan 2026 08:00:00 GMT"), ok}, 3, "delivered"},
-		{"points to another", []http.HandlerFunc{redirect(other.url+"/x?token=s3cr3t-word", 307)}, 1, "HOST answers 307 and points to " + other.url + ", which is not followed"},
-		{"points to another page", []http.HandlerFunc{redirect("/login", 302)}, 1, "HOST answers 302 and points elsewhere, which is not followed"},
+		{"points to another", []http.HandlerFunc{redirect(other.url+"/x?token=s3cr3t-word", 307)}, 1, "HOST responds with a redirect (307) to " + other.url + ", which is not followed"},
+		{"points to another page", []http.HandlerFunc{redirect("/login", 302)}, 1, "HOST responds with a redirect (302) elsewhere, which is not followed"},
 		{"points to its new place", []http.HandlerFunc{redirect("/new", 308), ok}, 2, "delivered"},
-		{"points in circles", []http.HandlerFunc{redirect("/", 307)}, 4, "HOST answers 307 and points elsewhere, which is not followed"},
+		{"points in circles", []http.HandlerFunc{redirect("/", 307)}, 4, "HOST responds with a redirect (307) elsewhere, which is not followed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +179,7 @@ func TestInvalidWebhooks(t *testing.T) {
 		output reportjob.Output
 		want   string
 	}{
-		{none, "there is no Secret hook with the key url in the report's namespace"},
+		{none, "the report's namespace has no Secret hook with the key url"},
 		{folder, "the key url of the Secret hook cannot be read: is a directory"},
 		{toHook(t, "", report.JSON, reportjob.Generic), "the key url of the Secret hook is empty"},
 		{toHook(t, strings.Repeat("x", 1<<17), report.JSON, reportjob.Generic), "the key url of the Secret hook is over 65536 bytes"},
@@ -317,8 +318,8 @@ func TestSlackResponsesOfOtherServers(t *testing.T) {
 	r := aReport(t)
 	hostile := "<!channel> & <https://evil.example|click>\n\x1b[31m\u202e " + strings.Repeat("<&>", 1000)
 	for i := range 2000 {
-		r.Document.Objectives = append(r.Document.Objectives, report.Result{
-			Name: fmt.Sprintf("%d %s", i, hostile), Detail: hostile, Comparison: report.Comparison(hostile), Actual: new(1.0), Met: new(false),
+		r.Document.Objectives = append(r.Document.Objectives, objective.Result{
+			Name: fmt.Sprintf("%d %s", i, hostile), Detail: hostile, Comparison: objective.Comparison(hostile), Actual: new(1.0), Met: new(false),
 		})
 	}
 	r.Document.ID = hostile

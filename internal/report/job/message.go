@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/text"
 )
@@ -153,7 +154,7 @@ func DecodeResult(message string) (Result, error) {
 	}
 	r = r.tidy()
 	if err := r.check(); err != nil {
-		return Result{}, fmt.Errorf("the result makes no sense: %w", err)
+		return Result{}, fmt.Errorf("the result is invalid: %w", err)
 	}
 	return r, nil
 }
@@ -174,7 +175,7 @@ func (r Result) check() error {
 	if r.Window != nil && !r.Window.From.Before(r.Window.To) {
 		return errors.New("its window ends before it begins")
 	}
-	if len(r.Objectives) > report.MaxObjectives || len(r.Outputs) > MaxOutputs || r.ObjectivesLeftOut < 0 || r.OutputsLeftOut < 0 {
+	if len(r.Objectives) > objective.MaxCount || len(r.Outputs) > MaxOutputs || r.ObjectivesLeftOut < 0 || r.OutputsLeftOut < 0 {
 		return errors.New("it has too many objectives or outputs, or too few")
 	}
 	names := map[string]bool{}

@@ -10,11 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 )
 
-func objective(i int, met *bool) reportjob.Objective {
+func numbered(i int, met *bool) reportjob.Objective {
 	return reportjob.Objective{Name: fmt.Sprintf("objective-%d", i), Target: "< 200 ms", Actual: "3.1 ms", Met: met, BudgetRemaining: "62 %"}
 }
 
@@ -30,7 +31,7 @@ func aResult(objectives, message int) reportjob.Result {
 		if i%4 == 3 {
 			met = nil
 		}
-		r.Objectives = append(r.Objectives, objective(i, met))
+		r.Objectives = append(r.Objectives, numbered(i, met))
 	}
 	for i := range reportjob.MaxOutputs {
 		r.Outputs = append(r.Outputs, reportjob.OutputOutcome{Output: fmt.Sprintf("s3://bucket/%d", i), Message: strings.Repeat("ü", message/2)})
@@ -132,7 +133,7 @@ func TestEncodeFitsAlways(t *testing.T) {
 		}
 		for i := range rapid.IntRange(0, 60).Draw(t, "objectives") {
 			met := rapid.SampledFrom([]*bool{nil, new(true), new(false)}).Draw(t, "met")
-			o := objective(i, met)
+			o := numbered(i, met)
 			if i%5 == 0 {
 				o.Name, o.Target = text.Draw(t, "name"), text.Draw(t, "target")
 			}
@@ -152,7 +153,7 @@ func TestEncodeFitsAlways(t *testing.T) {
 func TestEncodeAndDecode(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		r := aResult(rapid.IntRange(0, report.MaxObjectives).Draw(t, "objectives"), rapid.IntRange(0, 5000).Draw(t, "message"))
+		r := aResult(rapid.IntRange(0, objective.MaxCount).Draw(t, "objectives"), rapid.IntRange(0, 5000).Draw(t, "message"))
 		r.Summary = rapid.StringN(1, 200, 800).Draw(t, "summary")
 		for i := range r.Outputs {
 			r.Outputs[i].Output = rapid.StringN(1, 50, 400).Draw(t, "output")
@@ -217,9 +218,9 @@ func TestDecodeResult(t *testing.T) {
 func TestFromDocument(t *testing.T) {
 	t.Parallel()
 	window := report.Window{From: noon.Add(-time.Hour), To: noon}
-	request, err := report.ParseRequest(report.Input{From: "2026-01-15T11:00:00Z", To: "2026-01-15T12:00:00Z", CompareWith: report.CompareNone, Objectives: []report.Objective{
-		{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: "0.01"}},
-		{Name: "pool", PoolUtilization: &report.PoolObjective{Max: "0.8"}},
+	request, err := report.ParseRequest(report.Input{From: "2026-01-15T11:00:00Z", To: "2026-01-15T12:00:00Z", CompareWith: report.CompareNone, Objectives: []objective.Objective{
+		{Name: "errors", ErrorRate: &objective.ErrorRate{Max: "0.01"}},
+		{Name: "pool", PoolUtilization: &objective.PoolUtilization{Max: "0.8"}},
 	}}, 1, noon)
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func ParseSpec(content string, now time.Time) (Spec, error) {
 		return Spec{}, fmt.Errorf("the spec is over %d bytes", MaxSpec)
 	}
 	if strings.TrimSpace(content) == "" {
-		return Spec{}, errors.New("there is no spec")
+		return Spec{}, errors.New("the spec is empty")
 	}
 	decoder := json.NewDecoder(strings.NewReader(content))
 	decoder.DisallowUnknownFields()

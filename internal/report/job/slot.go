@@ -35,7 +35,7 @@ func (s Spec) Covers(slot time.Time) (report.Window, error) {
 	}
 	from := when.From(slot, length)
 	if from.IsZero() || slot.Sub(from) > report.MaxHours*time.Hour {
-		return report.Window{}, fmt.Errorf("the slot before is more than %d hours back, and no report is of more; set window", report.MaxHours)
+		return report.Window{}, fmt.Errorf("the previous slot is more than %d hours ago, the longest window of a report; set window", report.MaxHours)
 	}
 	return report.Window{From: from, To: slot.UTC()}, nil
 }

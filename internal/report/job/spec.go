@@ -1,19 +1,22 @@
 package job
 
-import "github.com/watchbill/watchbill/internal/report"
+import (
+	"github.com/watchbill/watchbill/internal/objective"
+	"github.com/watchbill/watchbill/internal/report"
+)
 
 // Spec is the part of a MonitoringReport that its Pods need.
 type Spec struct {
-	Namespace   string             `json:"namespace"`
-	Name        string             `json:"name"`
-	Schedule    string             `json:"schedule"`
-	TimeZone    string             `json:"timeZone"`
-	Window      string             `json:"window,omitempty"` // a Go duration; empty: since the slot before
-	CompareWith report.CompareWith `json:"compareWith"`
-	Sections    []string           `json:"sections,omitempty"`   // empty: all
-	Objectives  []report.Objective `json:"objectives,omitempty"` // empty: the default ones
-	Keep        int                `json:"keep"`                 // reports, where they are kept
-	Outputs     []Output           `json:"outputs,omitempty"`
+	Namespace   string                `json:"namespace"`
+	Name        string                `json:"name"`
+	Schedule    string                `json:"schedule"`
+	TimeZone    string                `json:"timeZone"`
+	Window      string                `json:"window,omitempty"` // a Go duration; empty: since the slot before
+	CompareWith report.CompareWith    `json:"compareWith"`
+	Sections    []string              `json:"sections,omitempty"`   // empty: all
+	Objectives  []objective.Objective `json:"objectives,omitempty"` // empty: the default ones
+	Keep        int                   `json:"keep"`                 // reports, where they are kept
+	Outputs     []Output              `json:"outputs,omitempty"`
 	// AllowedOutputs are the operator's patterns of allowed outputs: see ParseAllowed. Empty: any.
 	AllowedOutputs []string `json:"allowedOutputs,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	reportjob "github.com/watchbill/watchbill/internal/report/job"
 	"github.com/watchbill/watchbill/internal/report/schedule"
@@ -21,7 +22,7 @@ func aSpec() reportjob.Spec {
 	return reportjob.Spec{
 		Namespace: "fleet", Name: "daily", Schedule: "0 8 * * *", TimeZone: "Europe/Berlin", CompareWith: report.ComparePrevious, Keep: 30,
 		Sections:   []string{"summary", "errors"},
-		Objectives: report.Defaults(),
+		Objectives: objective.Defaults(),
 		Outputs: []reportjob.Output{
 			{Format: report.HTML, File: &reportjob.File{Root: "/outputs/0", Path: "reports/daily", Volume: "reports"}},
 			{Format: report.JSON, S3: &reportjob.S3{
@@ -127,8 +128,8 @@ func TestParseSpecRejectsNonSpecs(t *testing.T) {
 	t.Parallel()
 	good := encoded(t, aSpec())
 	for content, want := range map[string]string{
-		"":          "no spec",
-		"\t":        "no spec",
+		"":          "the spec is empty",
+		"\t":        "the spec is empty",
 		"null":      "namespace",
 		"[]":        "cannot be read",
 		"{":         "cannot be read",
@@ -223,10 +224,10 @@ func TestRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := report.Request{
-		Name: "daily", Window: window, Objectives: report.Defaults(), CompareWith: report.ComparePrevious, Keep: 30,
+		Name: "daily", Window: window, Objectives: objective.Resolve(nil).All, CompareWith: report.ComparePrevious, Keep: 30,
 		Sections: []report.Section{report.SectionSummary, report.SectionErrors},
 	}
-	if diff := cmp.Diff(want, request); diff != "" {
+	if diff := cmp.Diff(want, request, cmp.Transformer("written", func(r objective.Resolved) objective.Objective { return r.Objective })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -1,8 +1,6 @@
 package rules
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	absentPending  = 5 * time.Minute
@@ -20,8 +18,8 @@ func (b base) aboutReport() []Rule {
 			expr:    "absent(" + b.measured(buildInfo) + ")",
 			pending: absentPending,
 			summary: "Prometheus has no metrics of Watchbill's API",
-			description: "No replica has answered Prometheus for 5 minutes, so the objectives of report " + b.reportName() +
-				" are not watched. Either the API is down or Prometheus does not find it.",
+			description: "Prometheus has scraped no replica for 5 minutes, so the objectives of report " + b.reportName() +
+				" are not evaluated. Either the API is down or Prometheus does not find it.",
 		}),
 		b.alert(alarm{
 			alert: "WatchbillReportOverdue", severity: warning,

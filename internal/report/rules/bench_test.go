@@ -24,16 +24,3 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkVerify(b *testing.B) {
-	file, _, err := rules.Build(fiveObjectives(), rules.Options{Selector: map[string]string{"job": "watchbill", "namespace": "fleet"}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := file.Verify(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

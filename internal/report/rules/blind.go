@@ -20,8 +20,8 @@ func (p *plan) blind(name string, in indicator) []Rule {
 	b := base{plan: p, name: name}
 	return []Rule{b.alert(alarm{
 		alert: unmeasuredAlert, tier: Slow, expr: expr, pending: unmeasuredPending,
-		summary:     "Objective " + b.whose() + " sees nothing",
-		description: "Prometheus scrapes Watchbill's API, and has had none of the series that the objective is about for " + duration(unmeasuredPending) + ".",
+		summary:     "Objective " + b.whose() + " has no data",
+		description: "Prometheus scrapes Watchbill's API, but has had no series of the objective for " + duration(unmeasuredPending) + ".",
 	})}
 }
 

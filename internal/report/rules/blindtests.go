@@ -5,30 +5,18 @@ package rules
 func (p *plan) unmeasuredTest(others []unitTest) unitTest {
 	pending := inMinutes(unmeasuredPending)
 	report := base{plan: p}
-	t := report.test("objectives that see nothing are told in time", report.present("a", 0, pending+10))
+	t := report.test("missing data of an objective alerts in time", report.present("a", 0, pending+10))
 	for _, other := range others {
 		for metric := range other.metrics() {
 			t.about = append(t.about, metric)
 		}
 	}
 	for i, in := range p.indicators {
-		for _, alert := range p.blind(p.Objectives[i].Name, in) {
-			b := base{plan: p, name: p.Objectives[i].Name}
+		for _, alert := range p.blind(p.Objectives.All[i].Name, in) {
+			b := base{plan: p, name: p.Objectives.All[i].Name}
 			t.fires(pending-5, b, alert, false)
-			t.fires(pending+5, b, alert, !createdWithEvents(in))
+			t.fires(pending+5, b, alert, !in.lazy())
 		}
 	}
 	return t
-}
-
-// createdWithEvents reports whether an objective's series exist from their first event on, and not before.
-func createdWithEvents(in indicator) bool {
-	switch in := in.(type) {
-	case events:
-		return in.created
-	case windowCost:
-		return true
-	default:
-		return false
-	}
 }

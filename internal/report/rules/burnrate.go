@@ -46,6 +46,8 @@ func hasFast(pairs []burn) bool {
 	return slices.ContainsFunc(pairs, func(pair burn) bool { return pair.tier == Fast })
 }
 
+func (e events) lazy() bool { return e.created }
+
 func (e events) note() string {
 	if e.Mode != BurnRate || !e.byThreshold() {
 		return ""

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 const (
@@ -14,6 +16,14 @@ const (
 // dayCostSeries is a gauge read from the database.
 const dayCostSeries = "watchbill_day_cost_usd"
 
+// cost returns the indicator of a budget's period.
+func (b base) cost(o objective.Resolved) indicator {
+	if o.Cost.Period == objective.PeriodWindow {
+		return windowCost{b, o.Target}
+	}
+	return dayCost{b, o.Target}
+}
+
 // dayCost is a budget for each UTC day.
 type dayCost struct {
 	base
@@ -23,6 +33,7 @@ type dayCost struct {
 func (dayCost) recordings() []Rule { return nil }
 func (dayCost) slow() []Rule       { return nil }
 func (dayCost) note() string       { return "" }
+func (dayCost) lazy() bool         { return false }
 
 // alerts use a gauge read from the database, which is the same on every replica.
 func (o dayCost) alerts() []Rule {
@@ -55,13 +66,14 @@ func (o windowCost) recordings() []Rule {
 }
 
 func (windowCost) slow() []Rule { return nil }
+func (windowCost) lazy() bool   { return true }
 
 func (o windowCost) note() string {
 	switch {
 	case o.Window == 0:
 		return "no alert: its budget is for the report's window, which differs from run to run; set spec.window, or period to Day"
 	case o.Window > 30*day:
-		return fmt.Sprintf("alerts by no more than Prometheus keeps: its window is %s, and Prometheus keeps 15d unless told otherwise", duration(o.Window))
+		return fmt.Sprintf("alerts on no more data than Prometheus keeps: its window is %s, and Prometheus keeps 15d by default", duration(o.Window))
 	default:
 		return ""
 	}

@@ -5,9 +5,7 @@ import (
 	"strings"
 )
 
-// Shares are rational numbers: 1 - 0.95 is 0.05, not 0.050000000000000044.
-
-// decimal parses a number that report has validated.
+// decimal parses a number; 0 if it is none.
 func decimal(s string) *big.Rat {
 	n, ok := new(big.Rat).SetString(s)
 	if !ok {
@@ -15,9 +13,6 @@ func decimal(s string) *big.Rat {
 	}
 	return n
 }
-
-// complement returns 1 - share.
-func complement(share *big.Rat) *big.Rat { return new(big.Rat).Sub(big.NewRat(1, 1), share) }
 
 func times(a, b *big.Rat) *big.Rat { return new(big.Rat).Mul(a, b) }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -54,7 +54,7 @@ func ofEveryPeriod() []rules.Report {
 	var reports []rules.Report
 	for _, period := range []rules.Period{rules.Days7, rules.Days28, rules.Days30, rules.Month} {
 		r := daily(latency("slow", "GET", "/a", "0.99", "1s"), errorRate("0.01", ""), success("0.95", ""), queryTime("0.9", "100ms"), pool("0.8"),
-			polling("0.1", "0.5"), cost("day", "50", report.PeriodDay), cost("window", "7", report.PeriodWindow))
+			polling("0.1", "0.5"), cost("day", "50", objective.PeriodDay), cost("window", "7", objective.PeriodWindow))
 		r.Period, r.Window = period, 30*60e9
 		reports = append(reports, r)
 	}
@@ -75,10 +75,10 @@ func TestVictoriaMetrics(t *testing.T) {
 	})
 }
 
-// TestOtherPrometheuses uses the oldest Prometheus that docs/objectives.md allows, and a newer one than the other tests.
+// TestOtherPrometheuses uses the oldest Prometheus that docs/objectives.md allows, and the newest, which the other tests use too.
 func TestOtherPrometheuses(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"promtool-oldest", "promtool-newest"} {
+	for _, name := range []string{"promtool-oldest", "promtool"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			promtool := pinned(t, name)
@@ -94,13 +94,13 @@ func TestOtherPrometheuses(t *testing.T) {
 func TestGroupsAreSmall(t *testing.T) {
 	t.Parallel()
 	for _, r := range ofEveryPeriod() {
-		var objectives []report.Objective
-		for i := range report.MaxObjectives {
+		var objectives []objective.Objective
+		for i := range objective.MaxCount {
 			o := errorRate("0.001", "")
 			o.Name += strings.Repeat("x", i)
 			objectives = append(objectives, o)
 		}
-		r.Objectives = objectives
+		r.Objectives = objective.Resolve(objectives)
 		r.Windows = []rules.Window{ // that share no range with one another, nor with those of dashboards
 			{Long: 2 * 60 * 60e9, Short: 6 * 60e9, Factor: "9"},
 			{Long: 3 * 60 * 60e9, Short: 7 * 60e9, Factor: "8"},

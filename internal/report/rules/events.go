@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // Series recorded for objectives with events.
@@ -35,7 +35,7 @@ type events struct {
 }
 
 // latency counts requests slower than the threshold: a quantile q is below the threshold if less than 1-q are slower.
-func (b base) latency(o *report.LatencyObjective) indicator {
+func (b base) latency(o objective.Resolved) indicator {
 	matchers := []string{is("route", o.Route)}
 	where, method := o.Route, o.Method
 	if method != "" {
@@ -44,31 +44,31 @@ func (b base) latency(o *report.LatencyObjective) indicator {
 	} else {
 		method = "GET" // in tests
 	}
-	e := b.slowerThan(o.Threshold, o.Quantile, "watchbill_http_request_duration_seconds", matchers,
+	e := b.slowerThan(o, "watchbill_http_request_duration_seconds", matchers,
 		map[string]string{"method": method, "route": o.Route})
 	e.alertName = "WatchbillLatencyHigh"
 	e.what = "of requests to " + literal(where) + " took longer than " + e.what
-	e.wanted += " of " + literal(where) + " below " + o.Threshold
+	e.wanted += " of " + literal(where) + " below " + o.Latency.Threshold
 	e.counts = "requests"
 	return e
 }
 
-func (b base) queryTime(o *report.QueryTimeObjective) indicator {
-	e := b.slowerThan(o.Threshold, o.Quantile, "watchbill_db_query_duration_seconds", nil, map[string]string{"query": "SelectOne"})
+func (b base) queryTime(o objective.Resolved) indicator {
+	e := b.slowerThan(o, "watchbill_db_query_duration_seconds", nil, map[string]string{"query": "SelectOne"})
 	e.alertName = "WatchbillQueryTimeHigh"
 	e.what = "of all database queries took longer than " + e.what
-	e.wanted += " of all database queries below " + o.Threshold
+	e.wanted += " of all database queries below " + o.QueryTime.Threshold
 	e.counts = "queries"
 	return e
 }
 
-func (b base) errorRate(o *report.ErrorRateObjective) indicator {
+func (b base) errorRate(o objective.Resolved) indicator {
 	e := events{
 		base:      b,
 		alertName: "WatchbillErrorRateHigh",
-		budget:    decimal(o.Max),
-		what:      "of all answers were 5xx",
-		wanted:    "5xx below " + percent(decimal(o.Max)) + " of all answers",
+		budget:    o.Budget,
+		what:      "of all responses were 5xx",
+		wanted:    "5xx below " + percent(o.Target) + " of all responses",
 		counts:    "answers",
 	}
 	var route []string
@@ -76,8 +76,8 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 	if o.Route != "" {
 		route = []string{is("route", o.Route)}
 		labels["route"] = o.Route
-		e.what = "of answers of " + literal(o.Route) + " were 5xx"
-		e.wanted = "5xx below " + percent(e.budget) + " of the answers of " + literal(o.Route)
+		e.what = "of responses of " + literal(o.Route) + " were 5xx"
+		e.wanted = "5xx below " + percent(o.Target) + " of the responses of " + literal(o.Route)
 	}
 	const requests = "watchbill_http_requests_total"
 	e.all = "sum(increase(" + b.measured(requests, route...) + "[5m]))"
@@ -92,22 +92,22 @@ func (b base) errorRate(o *report.ErrorRateObjective) indicator {
 // executionLabels are those of the counter of executions.
 var executionLabels = []string{"agent", "model", "status"}
 
-func (b base) successRate(o *report.SuccessObjective) indicator {
+func (b base) successRate(o objective.Resolved) indicator {
 	e := events{
 		base:      b,
 		alertName: "WatchbillSuccessRateLow",
-		budget:    complement(decimal(o.Min)),
+		budget:    o.Budget,
 		what:      "of requests to AI agents failed",
-		wanted:    "more than " + percent(decimal(o.Min)) + " of requests to AI agents successful",
+		wanted:    "more than " + percent(o.Target) + " of requests to AI agents successful",
 		counts:    "requests",
 	}
 	var agent []string
 	labels := map[string]string{"agent": "helper", "model": "none"}
-	if o.Agent != "" {
-		agent = []string{is("agent", o.Agent)}
-		labels["agent"] = o.Agent
-		e.what = "of requests to " + literal(o.Agent) + " failed"
-		e.wanted = "more than " + percent(decimal(o.Min)) + " of requests to " + literal(o.Agent) + " successful"
+	if name := o.SuccessRate.Agent; name != "" {
+		agent = []string{is("agent", name)}
+		labels["agent"] = name
+		e.what = "of requests to " + literal(name) + " failed"
+		e.wanted = "more than " + percent(o.Target) + " of requests to " + literal(name) + " successful"
 	}
 	const executions = "watchbill_executions_total"
 	e.all = b.increase(executions, executionLabels, agent...)

@@ -63,7 +63,7 @@ func (e events) tests() []unitTest {
 }
 
 func (e events) noTraffic() unitTest {
-	t := e.test("no traffic is no sample, and no alert", e.traffic("a", phase{minutes: 15})...)
+	t := e.test("no traffic gives no sample and no alert", e.traffic("a", phase{minutes: 15})...)
 	t.none(15, e.recorded(ratioSeries+"5m"))
 	t.none(15, e.recorded(ratioSeries+"30m"))
 	t.none(15, e.recorded(e.remaining()))
@@ -86,7 +86,7 @@ func (e events) noFailure() unitTest {
 			input = append(input, s)
 		}
 	}
-	t := e.test("no failure is 0, and not nothing", input...)
+	t := e.test("no failure gives 0, not an empty result", input...)
 	t.expect(15, e.recorded(ratioSeries+"5m"), 0)
 	t.expect(15, e.recorded(ratioSeries+"30m"), 0)
 	t.expect(15, e.recorded(e.remaining()), 1)
@@ -167,7 +167,7 @@ func (e events) restart() unitTest {
 // fewEvents is a test with bad events only, in total at most half of an alert's minimum.
 func (e events) fewEvents() unitTest {
 	const minutes = 40
-	t := e.test("few events alert nobody", e.traffic("a", phase{minutes: minutes, bad: float64(e.MinEvents) / 2 / minutes})...)
+	t := e.test("few events do not alert", e.traffic("a", phase{minutes: minutes, bad: float64(e.MinEvents) / 2 / minutes})...)
 	t.expect(minutes, e.recorded(ratioSeries+"1h")+" == bool 1", 1)
 	for _, at := range []int{10, 20, minutes} {
 		e.quiet(&t, at)
@@ -231,7 +231,7 @@ func (e events) outage() unitTest {
 		{minutes: flood, good: 2 * half * float64(fires) / lowest},
 		{minutes: 60, good: half},
 	}
-	t := e.test("an outage is told in time, and its end",
+	t := e.test("an outage alerts in time, and resolves",
 		append(e.traffic("a", phases...), e.traffic("b", phases...)...)...)
 	end := good + fires
 	for _, l := range e.limits() {

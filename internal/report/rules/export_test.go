@@ -3,6 +3,8 @@ package rules
 import (
 	"slices"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // SizeAtMost is the bound of a file's size, for tests that compare it with the size.
@@ -15,3 +17,6 @@ func Bounds() []time.Duration { return slices.Clone(bounds) }
 func Tests(r Report, o Options, ruleFile string) ([]byte, error) {
 	return TestsOf([]Report{r}, o, ruleFile)
 }
+
+// HasKind reports whether the table of indicators has a kind.
+func HasKind(kind objective.Kind) bool { return indicators[kind] != nil }

@@ -18,7 +18,7 @@ func (p *plan) file() File {
 		file.Groups = append(file.Groups, Group{Name: p.groupName(subject), Interval: duration(every), Rules: rules})
 	}
 	for i, in := range p.indicators {
-		name := p.Objectives[i].Name
+		name := p.Objectives.All[i].Name
 		rules := slices.Concat(in.recordings(), in.alerts(), p.blind(name, in))
 		if len(rules) > 0 { // groups must not be empty, and an objective without alerts has no rules
 			group("objective:"+name, p.Interval, rules)

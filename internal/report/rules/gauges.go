@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -23,6 +24,8 @@ const (
 	poolKeep    = 15 * time.Minute
 )
 
+func (b base) poolUtilization(o objective.Resolved) indicator { return pool{b, o.Target} }
+
 func (o pool) recordings() []Rule {
 	return []Rule{o.record(poolSeries, fmt.Sprintf(
 		"max(\n  avg_over_time(%s[15m])\n  / ignoring(state)\n  (avg_over_time(%s[15m]) > 0)\n)",
@@ -31,6 +34,7 @@ func (o pool) recordings() []Rule {
 
 func (pool) slow() []Rule { return nil }
 func (pool) note() string { return "" }
+func (pool) lazy() bool   { return false }
 
 func (o pool) alerts() []Rule {
 	return []Rule{o.alert(alarm{
@@ -55,6 +59,8 @@ const (
 	pollsPending      = 15 * time.Minute
 	pollsKeep         = 30 * time.Minute
 )
+
+func (b base) pollRate(o objective.Resolved) indicator { return polls{b, o.Target, o.Tolerance} }
 
 // recordings divide by the number of agents that are online or late, and have no sample without agents. Gauges read from the
 // database are the same on every replica, so the maximum is used and not the sum, and its mean, since replicas start and stop.
@@ -81,6 +87,7 @@ func (o polls) polls() string {
 
 func (polls) slow() []Rule { return nil }
 func (polls) note() string { return "" }
+func (polls) lazy() bool   { return false }
 
 func (o polls) alerts() []Rule {
 	rate, target := o.recorded(pollsSeries), o.recorded(pollsTargetSeries)
@@ -88,9 +95,9 @@ func (o polls) alerts() []Rule {
 		alert: "WatchbillPollRateOff", tier: Slow,
 		expr:    fmt.Sprintf("%s\nand\nabs(%s - %s) > %s * %s", rate, rate, target, number(o.tolerance), target),
 		pending: pollsPending, keep: pollsKeep,
-		summary: "Objective " + o.whose() + " is missed: agents poll too often or too seldom",
+		summary: "Objective " + o.whose() + " is missed: agents poll too often or too rarely",
 		description: fmt.Sprintf("Agents that are online or late made {{ $value | humanize }} polls per second each, over %s. "+
-			"The objective is %s, or what the server tells them where that is less, and no more than %s away from it.",
+			"The objective is %s, or the rate that the server asks for if that is less, and at most %s away from it.",
 			duration(gaugeWindow), number(o.perAgent), percent(o.tolerance)),
 	})}
 }

@@ -28,14 +28,14 @@ func (o pool) tests() []unitTest {
 
 	// One of the two replicas is idle.
 	const each = 60
-	busy := o.test("a pool that is used up is told in time, and its end",
+	busy := o.test("an exhausted pool alerts in time, and resolves",
 		append(o.load("a", each, limit/2, 1, limit/2), o.load("b", each, 0, 0, 0)...)...)
 	busy.fires(each-1, o.base, alert, false)
 	busy.fires(each+window+pending+1, o.base, alert, true)
 	busy.fires(2*each-1, o.base, alert, true)
 	busy.fires(2*each+window+keep+1, o.base, alert, false)
 
-	none := o.test("a pool of no size is no sample, and no alert")
+	none := o.test("a pool without a size gives no sample and no alert")
 	none.Input = []inputSeries{
 		{o.replica("a", "watchbill_db_pool_connections", map[string]string{"state": "in_use"}), "0+0x40"},
 		{o.replica("a", "watchbill_db_pool_max_connections", nil), "0+0x40"},
@@ -88,7 +88,7 @@ func (o polls) tests() []unitTest {
 		t.expect(each, fmt.Sprintf("abs(%s / %v - 1) < bool 0.01", series, want), 1)
 	}
 
-	storm := o.test("agents that poll too often are told in time, and their end", o.fleet(agents, target, each, target, target*(1+tolerance)*1.5, target)...)
+	storm := o.test("agents that poll too often alert in time, and resolve", o.fleet(agents, target, each, target, target*(1+tolerance)*1.5, target)...)
 	near(&storm, o.recorded(pollsSeries), target)
 	near(&storm, o.recorded(pollsTargetSeries), target)
 	storm.fires(each, o.base, alert, false)
@@ -96,15 +96,15 @@ func (o polls) tests() []unitTest {
 	storm.fires(2*each, o.base, alert, true)
 	storm.fires(2*each+window+keep+1, o.base, alert, false)
 
-	told := o.test("agents that were told to poll less often, and do, alert nobody", o.fleet(agents, target/10, each, target/10)...)
+	told := o.test("agents that were asked to poll less often, and do, do not alert", o.fleet(agents, target/10, each, target/10)...)
 	near(&told, o.recorded(pollsTargetSeries), target/10)
 	told.fires(each, o.base, alert, false)
 
-	more := o.test("agents that were told to poll more often do not move the target", o.fleet(agents, target*10, each, target)...)
+	more := o.test("agents that were asked to poll more often do not move the target", o.fleet(agents, target*10, each, target)...)
 	near(&more, o.recorded(pollsTargetSeries), target)
 	more.fires(each, o.base, alert, false)
 
-	held := o.test("agents whose polls are held poll seldom, and alert nobody", o.fleet(agents, target, each, target/3)...)
+	held := o.test("agents whose polls are held poll rarely and do not alert", o.fleet(agents, target, each, target/3)...)
 	for _, replica := range []string{"a", "b"} {
 		polls, intervals := counter(), counter()
 		polls.rise(each, agents*target/3*60/2)
@@ -115,7 +115,7 @@ func (o polls) tests() []unitTest {
 	near(&held, o.recorded(pollsSeries), target)
 	held.fires(each, o.base, alert, false)
 
-	none := o.test("no agents are no sample, and no alert", o.fleet(0, target, each, 0)...)
+	none := o.test("no agents give no sample and no alert", o.fleet(0, target, each, 0)...)
 	none.none(each, o.recorded(pollsSeries))
 	none.fires(each, o.base, alert, false)
 
@@ -129,7 +129,7 @@ func (o polls) tests() []unitTest {
 
 	tests := []unitTest{storm, told, more, held, none, at}
 	if tolerance < 1 { // otherwise no polls at all are within the tolerance
-		silence := o.test("agents that do not poll are told in time", o.fleet(agents, target, each, target, 0)...)
+		silence := o.test("agents that do not poll alert in time", o.fleet(agents, target, each, target, 0)...)
 		silence.fires(each, o.base, alert, false)
 		silence.fires(each+window+pending+1, o.base, alert, true)
 		tests = append(tests, silence)
@@ -142,7 +142,7 @@ func (o dayCost) tests() []unitTest {
 	limit, keep := float(o.limit), durationOf(alert.KeepFiringFor)
 	const each = 30
 	cost := (&values{}).hold(each, limit*0.9).hold(each, limit).hold(2*each, 0).String()
-	t := o.test("a day's budget that is spent is told at once, and the next day", // both replicas report the same cost
+	t := o.test("a spent daily budget alerts at once, and resolves the next day", // both replicas report the same cost
 		inputSeries{o.replica("a", "watchbill_day_cost_usd", nil), cost},
 		inputSeries{o.replica("b", "watchbill_day_cost_usd", nil), cost})
 	t.fires(each-1, o.base, alert, false)
@@ -169,7 +169,7 @@ func (o windowCost) tests() []unitTest {
 		v.rise(min(window, longest)+settled+keep+each, 0)
 		return inputSeries{o.replica(replica, "watchbill_cost_usd_total", map[string]string{"agent": "helper", "model": "large"}), v.String()}
 	}
-	t := o.test("a budget that is spent is told in time, and when it is over", spend("a", 0, limit), spend("b", 0, limit))
+	t := o.test("a spent budget alerts in time, and resolves", spend("a", 0, limit), spend("b", 0, limit))
 	t.fires(each, o.base, alert, false)
 	t.fires(each+settled, o.base, alert, true)
 	if window <= longest { // otherwise the test would take too long
@@ -180,7 +180,7 @@ func (o windowCost) tests() []unitTest {
 		o.present("a", 0, 2*each), inputSeries{helper, fmt.Sprintf("_x%d %vx%d", each, limit, each)})
 	first.fires(each-1, o.base, alert, false)
 	first.fires(each+settled, o.base, alert, true)
-	within := o.test("a budget that is not spent alerts nobody", spend("a", 0, limit/each/3), spend("b", 0, limit/each/3))
+	within := o.test("an unspent budget does not alert", spend("a", 0, limit/each/3), spend("b", 0, limit/each/3))
 	within.fires(2*each+settled, o.base, alert, false)
 	return []unitTest{t, first, within}
 }
@@ -198,7 +198,7 @@ func (b base) reportTests() []unitTest {
 		v := (&values{}).hold(each, 1).gone(each).hold(each, 1)
 		return inputSeries{b.replica(replica, buildInfo, map[string]string{"version": "1"}), v.String()}
 	}
-	target := b.test("an API that is gone is told in time, and its return", scrapes("a"), scrapes("b"))
+	target := b.test("a missing API alerts in time, and resolves", scrapes("a"), scrapes("b"))
 	target.fires(each-1, b, absent, false)
 	target.fires(each+durationOf(absent.For)+1, b, absent, true)
 	target.fires(2*each, b, absent, false)
@@ -213,7 +213,7 @@ func (b base) reportTests() []unitTest {
 	if b.target.metricsQL {
 		due = (&values{}).hold(each+1, never).hold(each-1, 0).hold(each, never)
 	}
-	late := b.test("a report that is overdue is told in time, and its end", control("watchbill_report_expected_by_timestamp_seconds", due))
+	late := b.test("an overdue report alerts in time, and resolves", control("watchbill_report_expected_by_timestamp_seconds", due))
 	late.fires(each, b, overdue, false)
 	late.fires(each+durationOf(overdue.For)+1, b, overdue, true)
 	late.fires(2*each, b, overdue, false)
@@ -223,7 +223,7 @@ func (b base) reportTests() []unitTest {
 	suspended.fires(each, b, overdue, false)
 	suspended.fires(each, b, failing, false)
 
-	fails := b.test("a report that fails is told in time, and its end",
+	fails := b.test("a failed report alerts in time, and resolves",
 		control("watchbill_report_failing", (&values{}).hold(each, 0).hold(each, 1).hold(each, 0)))
 	fails.fires(each-1, b, failing, false)
 	fails.fires(each+durationOf(failing.For), b, failing, true)

@@ -2,32 +2,31 @@ package rules
 
 import (
 	"fmt"
-	"math/big"
-	"time"
+
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // slowerThan counts the observations of a histogram of the API above the threshold.
-func (b base) slowerThan(threshold, quantile, histogram string, matchers []string, labels map[string]string) events {
-	d, _ := time.ParseDuration(threshold) // checked
-	q := decimal(quantile)
+func (b base) slowerThan(o objective.Resolved, histogram string, matchers []string, labels map[string]string) events {
+	bound := seconds(o.Threshold)
 	h := observations{
 		count:  b.measured(histogram+"_count", matchers...),
-		bucket: b.measured(histogram+"_bucket", append([]string{le(d)}, matchers...)...),
-		bound:  seconds(d),
+		bucket: b.measured(histogram+"_bucket", append([]string{le(o.Threshold)}, matchers...)...),
+		bound:  bound,
 	}
 	if b.target.native {
 		h.native = b.measured(histogram, matchers...)
 	}
 	return events{
 		base:   b,
-		budget: complement(q),
-		what:   d.String(),
-		wanted: "p" + number(times(q, big.NewRat(100, 1))),
+		budget: o.Budget,
+		what:   o.Threshold.String(),
+		wanted: o.Percentile(),
 		all:    h.all(),
 		bad:    h.slow(),
 		simulation: []feed{
 			{histogram + "_count", labels, true, true},
-			{histogram + "_bucket", with(labels, "le", seconds(d)), true, false},
+			{histogram + "_bucket", with(labels, "le", bound), true, false},
 		},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/template"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
@@ -73,7 +74,7 @@ func TestHostileText(t *testing.T) {
 			}
 			r := rules.Report{
 				Namespace: text, Name: text, Labels: map[string]string{"team": text, "severity": text},
-				Objectives: []report.Objective{latency("slow", "GET", route, "0.99", "1s"), errorRate("0.5", route), success("0.9", agent)},
+				Objectives: objective.Resolve([]objective.Objective{latency("slow", "GET", route, "0.99", "1s"), errorRate("0.5", route), success("0.9", agent)}),
 			}
 			o := rules.Options{Selector: map[string]string{"job": text}, ControllerSelector: map[string]string{"job": text}}
 			file, _ := build(t, r, o)
@@ -137,10 +138,10 @@ func FuzzBuild(f *testing.F) {
 	f.Fuzz(func(t *testing.T, namespace, name, route, agent, label, value, job, threshold, quantile string, minEvents int64) {
 		r := rules.Report{
 			Namespace: namespace, Name: name, Labels: map[string]string{label: value}, MinEvents: minEvents, Window: time.Hour,
-			Objectives: []report.Objective{
+			Objectives: objective.Resolve([]objective.Objective{
 				latency("slow", "", route, quantile, threshold), errorRate(quantile, route), success(quantile, agent),
-				pool(quantile), polling(quantile, quantile), cost("window", quantile, report.PeriodWindow),
-			},
+				pool(quantile), polling(quantile, quantile), cost("window", quantile, objective.PeriodWindow),
+			}),
 		}
 		o := rules.Options{Selector: map[string]string{"job": job}}
 		file, _, err := rules.Build(r, o)
@@ -177,24 +178,24 @@ func FuzzBuild(f *testing.F) {
 func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	r := daily(latency("slow", "", "/a", "0.99", "1s"), errorRate("0.01", ""), success("0.9", "helper"), queryTime("0.5", "100ms"),
-		pool("0.8"), polling("0.1", "0.5"), cost("day", "50", ""), cost("window", "7.5", report.PeriodWindow))
+		pool("0.8"), polling("0.1", "0.5"), cost("day", "50", ""), cost("window", "7.5", objective.PeriodWindow))
 	r.Window, r.RunbookURL = 12*time.Hour, "https://runbooks.example/x/"
 	file, _ := build(t, r, rules.Options{RunbookURL: "https://elsewhere"})
 	want := map[string]string{
 		"slow critical 1h": "12.34% of requests to /a took longer than 1s in the last 1h, and more than 14.4% in the last 5m. " +
 			"The objective (p99 of /a below 1s) allows 1%; at 14.4%, 14.4 times as much, the budget of 30 days lasts 2d2h.",
-		"errors critical 6h": "12.34% of all answers were 5xx in the last 6h, and more than 6% in the last 30m. " +
-			"The objective (5xx below 1% of all answers) allows 1%; at 6%, 6 times as much, the budget of 30 days lasts 5d.",
+		"errors critical 6h": "12.34% of all responses were 5xx in the last 6h, and more than 6% in the last 30m. " +
+			"The objective (5xx below 1% of all responses) allows 1%; at 6%, 6 times as much, the budget of 30 days lasts 5d.",
 		"success warning 3d": "12.34% of requests to helper failed in the last 3d, and more than 10% in the last 6h. " +
 			"The objective (more than 90% of requests to helper successful) allows 10%; at 10% the budget of 30 days lasts 30d.",
 		"queries warning 30m": "12.34% of all database queries took longer than 100ms in the last 30m. " +
 			"The objective (p50 of all database queries below 100ms) allows less than 50%.",
 		"pool warning ": "The worst replica had 12.34% of its database connections in use, in the mean of 15m. The objective allows less than 80%.",
 		"polling warning ": "Agents that are online or late made 123.4m polls per second each, over 15m. " +
-			"The objective is 0.1, or what the server tells them where that is less, and no more than 50% away from it.",
+			"The objective is 0.1, or the rate that the server asks for if that is less, and at most 50% away from it.",
 		"day warning ":       "AI agents' executions of this UTC day cost 0.12 USD so far. The objective allows less than 50 USD a day.",
 		"window warning 12h": "AI agents' executions cost 0.12 USD in the last 12h. The objective allows less than 7.5 USD.",
-		" critical ": "No replica has answered Prometheus for 5 minutes, so the objectives of report fleet/daily are not watched. " +
+		" critical ": "Prometheus has scraped no replica for 5 minutes, so the objectives of report fleet/daily are not watched. " +
 			"Either the API is down or Prometheus does not find it.",
 	}
 	for _, g := range file.Groups {

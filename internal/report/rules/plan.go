@@ -2,7 +2,6 @@ package rules
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -12,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -44,6 +44,8 @@ type indicator interface {
 	blind() string // an expression with a sample if the objective has no series although it should; empty if that is undetectable
 	note() string  // after the objective's name; may be empty
 	tests() []unitTest
+	// lazy reports whether the series exist from their first event on, and not before.
+	lazy() bool
 }
 
 // newPlan validates all input. Its error is report.FieldErrors.
@@ -71,9 +73,6 @@ func newPlan(r Report, o Options) (plan, error) {
 	if len(f) > 0 {
 		return plan{}, report.FieldErrors(f)
 	}
-	if r.Objectives == nil {
-		r.Objectives = report.Defaults()
-	}
 	p := plan{
 		Report: r, api: matchers(o.Selector), controller: matchers(o.ControllerSelector),
 		apiLabels: o.Selector, controlLabels: o.ControllerSelector, target: engines[target],
@@ -89,41 +88,30 @@ func newPlan(r Report, o Options) (plan, error) {
 	if r.Mode == None {
 		return p, nil
 	}
-	for _, objective := range r.Objectives {
-		p.indicators = append(p.indicators, p.indicator(objective))
+	for _, o := range r.Objectives.All {
+		p.indicators = append(p.indicators, indicators[o.Kind](base{plan: &p, name: o.Name}, o))
 	}
 	return p, nil
 }
 
-// indicator returns the indicator of an objective.
-func (p *plan) indicator(o report.Objective) indicator {
-	b := base{plan: p, name: o.Name}
-	switch {
-	case o.Latency != nil:
-		return b.latency(o.Latency)
-	case o.ErrorRate != nil:
-		return b.errorRate(o.ErrorRate)
-	case o.QueryTime != nil:
-		return b.queryTime(o.QueryTime)
-	case o.SuccessRate != nil:
-		return b.successRate(o.SuccessRate)
-	case o.PoolUtilization != nil:
-		return pool{b, decimal(o.PoolUtilization.Max)}
-	case o.PollRate != nil:
-		return polls{b, decimal(o.PollRate.PerAgent), decimal(o.PollRate.Tolerance)}
-	case o.Cost.Period == report.PeriodWindow:
-		return windowCost{b, decimal(o.Cost.MaxUSD)}
-	default:
-		return dayCost{b, decimal(o.Cost.MaxUSD)}
-	}
+// indicators makes the indicator of an objective, by its kind.
+var indicators = map[objective.Kind]func(base, objective.Resolved) indicator{
+	objective.KindLatency:         base.latency,
+	objective.KindErrorRate:       base.errorRate,
+	objective.KindPoolUtilization: base.poolUtilization,
+	objective.KindQueryTime:       base.queryTime,
+	objective.KindPollRate:        base.pollRate,
+	objective.KindSuccessRate:     base.successRate,
+	objective.KindCost:            base.cost,
 }
 
 func (p *plan) notes() []Note {
 	var notes []Note
 	for i, in := range p.indicators {
-		for _, text := range []string{in.note(), p.routeNote(p.Objectives[i])} {
+		o := p.Objectives.All[i]
+		for _, text := range []string{in.note(), p.routeNote(o)} {
 			if text != "" {
-				notes = append(notes, Note{p.Objectives[i].Name, text})
+				notes = append(notes, Note{o.Name, text})
 			}
 		}
 	}
@@ -175,7 +163,7 @@ func (f *faults) selector(field string, selector map[string]string) {
 		labelObjective, labelReport, labelNamespace,
 		"agent", "code", "le", "method", "model", "query", "route", "state", "status",
 	}
-	f.labels(field, selector, theirs, "is a label of the series' own, so that nothing would be selected")
+	f.labels(field, selector, theirs, "is a label that the series already have, so nothing would be selected")
 }
 
 func (f *faults) labels(field string, labels map[string]string, reserved []string, why string) {
@@ -192,35 +180,20 @@ func (f *faults) labels(field string, labels map[string]string, reserved []strin
 	}
 }
 
-// objectives adds the faults that the report would find, and thresholds that are not bucket bounds.
+// objectives adds the faults of the objectives, and thresholds that are not bucket bounds.
 func (f *faults) objectives(r Report) {
-	_, err := report.ParseRequest(report.Input{Objectives: r.Objectives}, 1, time.Unix(0, 0).UTC())
-	var theirs report.FieldErrors
-	if errors.As(err, &theirs) {
-		*f = append(*f, theirs...)
+	for _, fault := range r.Objectives.Faults {
+		*f = append(*f, report.FieldError(fault))
 	}
 	if r.Mode == None {
 		return
 	}
-	for i, o := range r.Objectives[:min(len(r.Objectives), report.MaxObjectives)] {
-		switch {
-		case o.Latency != nil:
-			f.bound(fmt.Sprintf("objectives[%d].latency.threshold", i), o.Latency.Threshold)
-		case o.QueryTime != nil:
-			f.bound(fmt.Sprintf("objectives[%d].queryTime.threshold", i), o.QueryTime.Threshold)
+	for i, o := range r.Objectives.All {
+		if o.Threshold == 0 {
+			continue
 		}
-	}
-}
-
-func (f *faults) bound(field, threshold string) {
-	if slices.ContainsFunc(*f, func(fault report.FieldError) bool { return fault.Field == field }) {
-		return
-	}
-	d, err := time.ParseDuration(threshold)
-	if err != nil {
-		return // a fault already
-	}
-	if problem := boundFault(d); problem != "" {
-		f.add(field, "%s", problem)
+		if problem := boundFault(o.Threshold); problem != "" {
+			f.add(fmt.Sprintf("objectives[%d].%s.threshold", i, o.Kind), "%s", problem)
+		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -103,7 +103,7 @@ func TestUnitTestsFail(t *testing.T) {
 	slow := latency("slow", "", "/a", "0.99", "1s")
 	for _, test := range []struct {
 		name      string
-		objective report.Objective
+		objective objective.Objective
 		change    func(string) string
 		want      string // in promtool's output
 	}{
@@ -118,7 +118,7 @@ func TestUnitTestsFail(t *testing.T) {
 		},
 		{"the first of all is no event", success("0.9", ""), replace("offset 5m and on", "offset 1m and on"), "increase5m"},
 		{"what came before counts", success("0.9", ""), replace("and on (job, instance) watchbill_build_info", "and on (job) watchbill_build_info"), "increase5m"},
-		{"the first of all costs is no cost", cost("window", "50", report.PeriodWindow), replace("offset 5m and on", "offset 0s and on"), "WatchbillCostOverBudget"},
+		{"the first of all costs is no cost", cost("window", "50", objective.PeriodWindow), replace("offset 5m and on", "offset 0s and on"), "WatchbillCostOverBudget"},
 		{"another factor", errorRate("0.01", ""), replace("> 14.4 *", "> 99 *"), "1h"},
 		{"a short window that never ends", errorRate("0.01", ""), replace("ratio5m{", "ratio1h{"), "ALERTS"},
 		{"another bucket", slow, replace(`le=~"1(\\.0)?"`, `le="2.5"`), "slow"},
@@ -129,7 +129,7 @@ func TestUnitTestsFail(t *testing.T) {
 		{"agents that are offline count", polling("0.1", "0.5"), replace("online|late", "online|late|offline"), "polls_per_agent"},
 		{"a target that does not move", polling("0.1", "0.5"), replace("clamp_max(", "clamp_min("), "polls_per_agent_target"},
 		{"replicas' costs added up", cost("day", "50", ""), replace("max(watchbill_day", "sum(watchbill_day"), "WatchbillCostOverBudget"},
-		{"a cost counted five times", cost("window", "50", report.PeriodWindow), replace("/ 5 >=", "/ 1 >="), "WatchbillCostOverBudget"},
+		{"a cost counted five times", cost("window", "50", objective.PeriodWindow), replace("/ 5 >=", "/ 1 >="), "WatchbillCostOverBudget"},
 		{"one replica gone", pool("0.8"), replace("absent(watchbill_build_info)", "count(watchbill_build_info) < 2"), "WatchbillTargetAbsent"},
 		{"overdue before it is", pool("0.8"), replace("time() - max(", "3600 + time() - max("), "WatchbillReportOverdue"},
 		{"reports that fail unseen", pool("0.8"), replace("watchbill_report_failing{", "watchbill_report_failed{"), "WatchbillReportFailing"},

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
@@ -51,7 +51,7 @@ func api(instance string, minutes int) [2]string {
 // TestRelabelingKeepsHistory adds a label to all series of a long-running replica.
 func TestRelabelingKeepsHistory(t *testing.T) {
 	t.Parallel()
-	r := daily(success("0.95", ""), cost("window", "50", report.PeriodWindow))
+	r := daily(success("0.95", ""), cost("window", "50", objective.PeriodWindow))
 	r.Window = 24 * time.Hour
 	series := [][2]string{
 		{`watchbill_build_info{job="api",instance="a"}`, "1x199 stale"},
@@ -127,7 +127,7 @@ func TestHalfDoneRelabelings(t *testing.T) {
 			},
 		},
 		{
-			"the only replica loses it while half is slow, and what is left is told right",
+			"the only replica loses it while half is slow, and the rest is counted correctly",
 			append(replicaRequests("a", "0+100x300", "0+50x300"), replicaRequests("b", "0+100x300", "0+50x99 stale")...),
 			[]expected{{99, ratio, 0.5}, {103, ratio, 0.5}, {120, ratio, 0.5}},
 		},

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // Route is a route of the API.
@@ -15,21 +15,15 @@ type Route struct {
 }
 
 // routeNote returns why an objective about a route would never have data, or "".
-func (p *plan) routeNote(o report.Objective) string {
-	method, pattern := "", ""
-	switch {
-	case o.Latency != nil:
-		method, pattern = o.Latency.Method, o.Latency.Route
-	case o.ErrorRate != nil:
-		pattern = o.ErrorRate.Route
-	}
+func (p *plan) routeNote(o objective.Resolved) string {
+	method, pattern := o.Method, o.Route
 	if pattern == "" || len(p.routes) == 0 {
 		return ""
 	}
 	var methods []string
 	for _, route := range p.routes {
 		if route.Pattern == pattern && route.Probe {
-			return "no data: " + pattern + " is a health check, and these are events of no objective"
+			return "no data: " + pattern + " is a health check, and health checks do not count for objectives"
 		}
 		if route.Pattern == pattern {
 			methods = append(methods, route.Method)

@@ -2,15 +2,12 @@ package rules
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/rulefmt"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/objective"
 )
 
 // Mode is the kind of alerts made from objectives.
@@ -32,16 +29,16 @@ const DefaultRunbookURL = "https://github.com/watchbill/watchbill/blob/main/docs
 // Report is a report for which rules are generated.
 type Report struct {
 	Namespace, Name string
-	Objectives      []report.Objective // nil: report.Defaults
-	Mode            Mode               // empty: BurnRate
-	MinEvents       int64              // 0: DefaultMinEvents
-	Labels          map[string]string  // on the alerts; they may replace severity and tier
-	RunbookURL      string             // base URL of the runbooks; empty: that of Options
-	Window          time.Duration      // whole minutes; 0: since the previous slot
-	Period          Period             // of error budgets; empty: Days30
-	Windows         []Window           // of burn-rate alerts; nil: those of the period
-	Severities      map[Tier]string    // of the alerts; they replace that of Labels
-	Interval        time.Duration      // of evaluation, in whole seconds; 0: DefaultInterval
+	Objectives      objective.Set
+	Mode            Mode              // empty: BurnRate
+	MinEvents       int64             // 0: DefaultMinEvents
+	Labels          map[string]string // on the alerts; they may replace severity and tier
+	RunbookURL      string            // base URL of the runbooks; empty: that of Options
+	Window          time.Duration     // whole minutes; 0: since the previous slot
+	Period          Period            // of error budgets; empty: Days30
+	Windows         []Window          // of burn-rate alerts; nil: those of the period
+	Severities      map[Tier]string   // of the alerts; they replace that of Labels
+	Interval        time.Duration     // of evaluation, in whole seconds; 0: DefaultInterval
 }
 
 // Options are the same for all reports.
@@ -85,8 +82,8 @@ type Note struct {
 // Build returns the rules of a report: none if its mode is None. Its error is report.FieldErrors with every fault: the
 // field's path, such as objectives[1].latency.threshold, and what to change.
 //
-// Prometheus and Verify accept the rules that Build returns: all user input is validated here, and inserted into expressions
-// and templates only by quote.go.
+// Prometheus accepts the rules that Build returns, which tests check with its parser: all user input is validated here, and
+// inserted into expressions and templates only by quote.go.
 func Build(r Report, o Options) (File, []Note, error) {
 	p, err := newPlan(r, o)
 	if err != nil {
@@ -103,19 +100,6 @@ func Build(r Report, o Options) (File, []Note, error) {
 func Check(r Report, o Options) error {
 	_, err := newPlan(r, o)
 	return err
-}
-
-// Verify returns the errors of Prometheus's parser for the file. It takes many times as long as Build, so it is for tests and
-// for files given to users.
-func (f File) Verify() error {
-	text, err := f.YAML()
-	if err != nil {
-		return err
-	}
-	if _, faults := rulefmt.Parse(text, false, model.LegacyValidation); len(faults) > 0 {
-		return fmt.Errorf("rules that Prometheus refuses: %w", errors.Join(faults...))
-	}
-	return nil
 }
 
 // YAML returns the file in the format of Prometheus and promtool.

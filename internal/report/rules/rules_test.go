@@ -10,46 +10,49 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // daily returns a minimal report.
-func daily(objectives ...report.Objective) rules.Report {
-	return rules.Report{Namespace: "fleet", Name: "daily", Objectives: objectives}
+func daily(objectives ...objective.Objective) rules.Report {
+	return rules.Report{Namespace: "fleet", Name: "daily", Objectives: objective.Resolve(objectives)}
 }
 
-func latency(name, method, route, quantile, threshold string) report.Objective {
-	return report.Objective{Name: name, Latency: &report.LatencyObjective{
+func latency(name, method, route, quantile, threshold string) objective.Objective {
+	return objective.Objective{Name: name, Latency: &objective.Latency{
 		Method: method, Route: route, Quantile: quantile, Threshold: threshold,
 	}}
 }
 
-func queryTime(quantile, threshold string) report.Objective {
-	return report.Objective{Name: "queries", QueryTime: &report.QueryTimeObjective{Quantile: quantile, Threshold: threshold}}
+func queryTime(quantile, threshold string) objective.Objective {
+	return objective.Objective{Name: "queries", QueryTime: &objective.QueryTime{Quantile: quantile, Threshold: threshold}}
 }
 
-func errorRate(limit, route string) report.Objective {
-	return report.Objective{Name: "errors", ErrorRate: &report.ErrorRateObjective{Max: limit, Route: route}}
+func errorRate(limit, route string) objective.Objective {
+	return objective.Objective{Name: "errors", ErrorRate: &objective.ErrorRate{Max: limit, Route: route}}
 }
 
-func success(minimum, agent string) report.Objective {
-	return report.Objective{Name: "success", SuccessRate: &report.SuccessObjective{Min: minimum, Agent: agent}}
+func success(minimum, agent string) objective.Objective {
+	return objective.Objective{Name: "success", SuccessRate: &objective.SuccessRate{Min: minimum, Agent: agent}}
 }
 
-func pool(limit string) report.Objective {
-	return report.Objective{Name: "pool", PoolUtilization: &report.PoolObjective{Max: limit}}
+func pool(limit string) objective.Objective {
+	return objective.Objective{Name: "pool", PoolUtilization: &objective.PoolUtilization{Max: limit}}
 }
 
-func polling(perAgent, tolerance string) report.Objective {
-	return report.Objective{Name: "polling", PollRate: &report.PollRateObjective{PerAgent: perAgent, Tolerance: tolerance}}
+func polling(perAgent, tolerance string) objective.Objective {
+	return objective.Objective{Name: "polling", PollRate: &objective.PollRate{PerAgent: perAgent, Tolerance: tolerance}}
 }
 
-func cost(name, limit string, period report.Period) report.Objective {
-	return report.Objective{Name: name, Cost: &report.CostObjective{MaxUSD: limit, Period: period}}
+func cost(name, limit string, period objective.Period) objective.Objective {
+	return objective.Objective{Name: name, Cost: &objective.Cost{MaxUSD: limit, Period: period}}
 }
 
 // everyKind returns a report with kinds of objectives that the default ones lack, and with names that need escaping in
@@ -62,8 +65,8 @@ func everyKind() (rules.Report, rules.Options) {
 		success("0.000001", `{{ $labels.agent }}"\{`),
 		pool("1"),
 		polling("0.5", "1"),
-		cost("day", "0.01", report.PeriodDay),
-		cost("window", "007.50", report.PeriodWindow),
+		cost("day", "0.01", objective.PeriodDay),
+		cost("window", "007.50", objective.PeriodWindow),
 	)
 	r.Name = "nasty.{{ $labels }}\n\"'\\"
 	r.MinEvents = 1
@@ -88,8 +91,8 @@ func build(t *testing.T, r rules.Report, o rules.Options) (rules.File, []rules.N
 // verify checks that Prometheus accepts a file and that its size is within its bound.
 func verify(t *testing.T, file rules.File) {
 	t.Helper()
-	if err := file.Verify(); err != nil {
-		t.Error(err)
+	if _, faults := rulefmt.Parse([]byte(yamlOf(t, file)), false, model.LegacyValidation); len(faults) > 0 {
+		t.Errorf("rules that Prometheus refuses: %v", faults)
 	}
 	if size, limit := len(yamlOf(t, file)), file.SizeAtMost(); limit < size || limit > 8*size+100 {
 		t.Errorf("a file of %d bytes is thought to have at most %d", size, limit)
@@ -108,7 +111,7 @@ func yamlOf(t *testing.T, file rules.File) string {
 func TestGolden(t *testing.T) {
 	t.Parallel()
 	file, _ := build(t, daily(latency("polls", "GET", report.PendingRoute, "0.95", "200ms"), errorRate("0.5", ""), pool("0.8"),
-		polling("0.1", "0.5"), success("0.95", ""), cost("day", "50", report.PeriodDay)), rules.Options{Selector: map[string]string{"job": "watchbill"}})
+		polling("0.1", "0.5"), success("0.95", ""), cost("day", "50", objective.PeriodDay)), rules.Options{Selector: map[string]string{"job": "watchbill"}})
 	got, path := yamlOf(t, file), filepath.Join("testdata", "daily.yaml")
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
@@ -206,12 +209,12 @@ func TestFaults(t *testing.T) {
 			"objectives[0].latency.threshold: must be a duration", "objectives[1].queryTime.quantile: between 0 and 1",
 			"objectives[1].queryTime.threshold: 2.5ms or 5ms",
 		}},
-		{"no objectives", changed(func(r *rules.Report) { r.Objectives = []report.Objective{} }), rules.Options{}, []string{"objectives: must not be empty"}},
-		{"an objective of no kind", daily(report.Objective{Name: "a"}), rules.Options{}, []string{"objectives[0]: must have one of"}},
-		{"an objective of two kinds", daily(report.Objective{
-			Name: "a", PoolUtilization: &report.PoolObjective{Max: "1"}, QueryTime: &report.QueryTimeObjective{Quantile: "0.5", Threshold: "3ms"},
+		{"no objectives", changed(func(r *rules.Report) { r.Objectives = objective.Resolve([]objective.Objective{}) }), rules.Options{}, []string{"objectives: must not be empty"}},
+		{"an objective of no kind", daily(objective.Objective{Name: "a"}), rules.Options{}, []string{"objectives[0]: must have one of"}},
+		{"an objective of two kinds", daily(objective.Objective{
+			Name: "a", PoolUtilization: &objective.PoolUtilization{Max: "1"}, QueryTime: &objective.QueryTime{Quantile: "0.5", Threshold: "3ms"},
 		}), rules.Options{}, []string{"objectives[0]: must have only one of", "objectives[0].queryTime.threshold: 2.5ms or 5ms"}},
-		{"too many objectives", daily(make([]report.Objective, 33)...), rules.Options{}, []string{"objectives: there may be 32"}},
+		{"too many objectives", daily(make([]objective.Objective, 33)...), rules.Options{}, []string{"objectives: there may be 32"}},
 		{"no names", rules.Report{}, rules.Options{}, []string{"namespace: must be", "name: must be"}},
 		{"names of no text", rules.Report{Namespace: "\xff", Name: strings.Repeat("x", 254)}, rules.Options{}, []string{"namespace: must be", "name: must be"}},
 		{"another mode", changed(func(r *rules.Report) { r.Mode = "burnrate" }), rules.Options{}, []string{"mode: must be BurnRate, Threshold or None"}},
@@ -259,8 +262,8 @@ func TestFaults(t *testing.T) {
 // TestTooLarge checks prometheus-operator's size limit.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
-	var objectives []report.Objective
-	for i := range report.MaxObjectives {
+	var objectives []objective.Objective
+	for i := range objective.MaxCount {
 		objectives = append(objectives, latency("a"+strings.Repeat("a", i), "", "/"+strings.Repeat("x", 255), "0.999", "1s"))
 	}
 	r := daily(objectives...)
@@ -281,7 +284,7 @@ func TestTooLarge(t *testing.T) {
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	window := func(d time.Duration) rules.Report {
-		r := daily(cost("c", "1", report.PeriodWindow))
+		r := daily(cost("c", "1", objective.PeriodWindow))
 		r.Window = d
 		return r
 	}
@@ -305,7 +308,7 @@ func TestNotes(t *testing.T) {
 		}}},
 		{"a window", window(30 * 24 * time.Hour), nil},
 		{"a window longer than anything is kept", window(90 * 24 * time.Hour), []rules.Note{{
-			"c", "alerts by no more than Prometheus keeps: its window is 90d, and Prometheus keeps 15d unless told otherwise",
+			"c", "alerts on no more data than Prometheus keeps: its window is 90d, and Prometheus keeps 15d by default",
 		}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

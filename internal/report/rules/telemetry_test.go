@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
@@ -67,7 +68,7 @@ func TestSeriesExist(t *testing.T) {
 	t.Parallel()
 	families := measuring(t)
 	window := daily(latency("slow", "GET", "/a", "0.99", "1s"), errorRate("0.01", "/a"), success("0.9", "helper"), queryTime("0.99", "100ms"),
-		pool("0.8"), polling("0.1", "0.5"), cost("day", "50", ""), cost("window", "7.5", report.PeriodWindow))
+		pool("0.8"), polling("0.1", "0.5"), cost("day", "50", ""), cost("window", "7.5", objective.PeriodWindow))
 	window.Window = time.Hour
 	file, _ := build(t, window, rules.Options{})
 	read, recorded := map[string]bool{}, map[string]bool{}

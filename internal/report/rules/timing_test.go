@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/report/rules"
 )
@@ -40,7 +41,7 @@ func TestRouteNotes(t *testing.T) {
 		{Method: "GET", Pattern: "/readyz", Probe: true},
 	}
 	for _, test := range []struct {
-		objective report.Objective
+		objective objective.Objective
 		want      string
 	}{
 		{latency("x", "GET", report.PendingRoute, "0.99", "1s"), ""},
@@ -51,7 +52,7 @@ func TestRouteNotes(t *testing.T) {
 		{errorRate("0.01", "/API/agents/"), "no data: the API has no route /API/agents/; requests like it are counted as /api/agents"},
 		{errorRate("0.01", "/nowhere"), "no data: the API has no route /nowhere"},
 		{latency("x", "PUT", "/api/agents", "0.99", "1s"), "no data: /api/agents has no method PUT, but GET, POST"},
-		{errorRate("0.01", "/readyz"), "no data: /readyz is a health check, and these are events of no objective"},
+		{errorRate("0.01", "/readyz"), "no data: /readyz is a health check, and health checks do not count for objectives"},
 	} {
 		_, notes, err := rules.Build(daily(test.objective), rules.Options{Routes: routes})
 		if err != nil {

@@ -62,7 +62,7 @@ func TestsOf(reports []Report, o Options, ruleFile string) ([]byte, error) {
 			continue
 		}
 		if evaluated != 0 && evaluated != p.Interval {
-			return nil, fmt.Errorf("reports that are evaluated every %s and every %s need files of tests of their own", duration(evaluated), duration(p.Interval))
+			return nil, fmt.Errorf("reports that are evaluated every %s and every %s need separate test files", duration(evaluated), duration(p.Interval))
 		}
 		evaluated = p.Interval
 		file.Interval = duration(evaluated)

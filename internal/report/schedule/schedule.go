@@ -48,7 +48,7 @@ func Parse(expression, zone string, now time.Time) (Schedule, error) {
 		return Schedule{}, fmt.Errorf("schedule %q is not one that CronJobs take: %w", expression, err)
 	}
 	if every, ok := parsed.(cron.ConstantDelaySchedule); ok && (every.Delay%time.Minute != 0 || every.Delay > longest) {
-		return Schedule{}, fmt.Errorf("schedule %q must be @every so many whole minutes, up to %d h, such as @every 90m", expression, longest/time.Hour)
+		return Schedule{}, fmt.Errorf("schedule %q must be @every and whole minutes, at most %d h, such as @every 90m", expression, longest/time.Hour)
 	}
 	s := Schedule{cron: parsed, zone: location}
 	if s.Next(now).IsZero() {

@@ -70,7 +70,7 @@ func (c *Certificates) refresh() {
 	case err == nil:
 		c.log.Info("TLS certificate reloaded", zap.String("file", c.certFile))
 	case seen != c.seen: // logged once for each version of the files
-		c.log.Error("TLS certificate cannot be reloaded; the old one serves on", zap.Error(err))
+		c.log.Error("cannot reload the TLS certificate; the old one stays in use", zap.Error(err))
 	}
 	c.seen = seen
 }

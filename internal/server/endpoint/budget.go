@@ -48,7 +48,7 @@ var (
 	errBusy = problem.New(http.StatusServiceUnavailable, "busy", "", "too much is being transferred at once; try again later")
 	// errShareUsed is returned when the caller's own requests use up its share. It is the caller's fault, hence a 429.
 	errShareUsed = problem.New(http.StatusTooManyRequests, "busy", "",
-		"too much of yours is being transferred at once; finish what is under way, then try again")
+		"you are transferring too much at once; finish the transfers in progress, then try again")
 )
 
 // limit returns how many bytes of the budget all callers of a kind may use together.

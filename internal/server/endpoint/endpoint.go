@@ -69,9 +69,9 @@ func send(x *Exchange, status int, resp any) error {
 func SendJSON(x *Exchange, status int, resp any) error {
 	body, err := json.Marshal(resp, json.Deterministic(true))
 	if err != nil {
-		return fmt.Errorf("encode an answer: %w", err)
+		return fmt.Errorf("encode a response: %w", err)
 	}
-	return Content{Status: status, MediaType: "application/json", Body: body}.Send(x)
+	return Content{Status: status, MediaType: "application/json", Body: append(body, '\n')}.Send(x) // a line, for terminals
 }
 
 // Content is an encoded response.

@@ -91,6 +91,7 @@ func (x *Exchange) ExtendDeadlines(d time.Duration) error {
 // Abandon marks the connection to be closed, because the client is gone or received part of a response.
 func (x *Exchange) Abandon() { x.Abandoned = true }
 
+// WriteHeader implements http.ResponseWriter, and records the status and when it was sent.
 func (x *Exchange) WriteHeader(status int) {
 	if x.Status == 0 && status >= http.StatusOK {
 		x.Status, x.Ready = status, x.Shared.Now()

@@ -16,7 +16,7 @@ const (
 )
 
 var errAgentBusy = problem.New(http.StatusTooManyRequests, "busy", "",
-	"too many requests of this agent are under way at once; wait for their answers, then try again")
+	"too many requests of this agent are in progress; wait for their responses, then try again")
 
 // Turns admits a limited number of each agent's requests at a time. It is safe for concurrent use.
 type Turns struct {
@@ -29,6 +29,7 @@ type agentTurns struct {
 	requests int // waiting or admitted; guarded by turns.mu
 }
 
+// NewTurns returns turns that nobody has taken.
 func NewTurns() *Turns { return &Turns{agents: map[string]*agentTurns{}} }
 
 // enter waits until a request of the agent is admitted. If it returns nil, the caller must call leave.

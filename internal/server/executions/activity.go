@@ -18,10 +18,9 @@ const (
 	defaultErrors   = 10
 	defaultActivity = 20
 
-	// A page is read in batches of rowBatch executions. Since executions can be large, it ends once it exceeds MaxPage
-	// bytes.
-	rowBatch = 50
+	// MaxPage limits the bytes of a page, since executions can be large: a page ends once it exceeds MaxPage.
 	MaxPage  = 8 << 20
+	rowBatch = 50 // executions that are read at a time
 
 	eraseWithin = time.Minute // a user may have many executions
 )

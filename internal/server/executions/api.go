@@ -30,6 +30,9 @@ type Store interface {
 	Names(ctx context.Context) (names []execution.Name, limit int, err error)
 	// DropName frees a name's slot and reports whether it had one.
 	DropName(ctx context.Context, kind, name string) (dropped bool, err error)
+	Series(ctx context.Context, query execution.SeriesQuery) (execution.SeriesSet, error)
+	Search
+	Users
 }
 
 // Options configures an API. All fields are required.
@@ -39,20 +42,31 @@ type Options struct {
 	// Computing limits how many metrics and costs are computed at a time.
 	Computing endpoint.Gate
 	Now       func() time.Time
+	// EnterRead waits for the turn of a read, which leave ends.
+	EnterRead func(x *endpoint.Exchange) (leave func(), err error)
+	// PriceOf returns the price of an execution in the price list in force. It may be nil.
+	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
 }
 
 // API serves the routes.
 type API struct {
 	Options
+
+	Exporting endpoint.Gate // exports under way
 }
 
 // New returns an API.
-func New(opts Options) *API { return &API{opts} }
+func New(opts Options) *API { return &API{opts, endpoint.NewGate(maxExports)} }
 
 // Routes returns the routes. The API may be the zero value.
 func (a *API) Routes() []endpoint.Route {
 	return []endpoint.Route{
 		endpoint.Get("/api/admin/metrics", endpoint.Admin, endpoint.Typed(http.StatusOK, endpoint.ReadHours, a.getExecutionMetrics)),
+		endpoint.Get("/api/admin/metrics/series", endpoint.Admin, endpoint.Typed(http.StatusOK, readExecutionSeries, a.getExecutionSeries)),
+		endpoint.Get("/api/admin/executions", endpoint.Admin, a.listExecutions),
+		endpoint.Get("/api/admin/executions/{execution_id}", endpoint.Admin, endpoint.Recorded(http.StatusOK, readExecutionKey, a.getExecution, executionRead)),
+		endpoint.Get("/api/admin/users", endpoint.Admin, endpoint.Typed(http.StatusOK, readUserQuery, a.listUsers)),
+		endpoint.Get("/api/admin/adoption", endpoint.Admin, endpoint.Typed(http.StatusOK, readWeeks, a.getAdoption)),
 		endpoint.Get("/api/admin/errors", endpoint.Admin, endpoint.Typed(http.StatusOK, readErrorQuery, a.listExecutionErrors)),
 		endpoint.Get("/api/admin/user-activity/{user_id}", endpoint.Admin, endpoint.Recorded(http.StatusOK, readActivityQuery, a.listUserActivity, userDataRead)),
 		endpoint.Get("/api/admin/costs", endpoint.Admin, endpoint.Typed(http.StatusOK, readCostQuery, a.getCosts)),

@@ -26,6 +26,12 @@ func readCostQuery(x *endpoint.Exchange) (execution.CostQuery, error) {
 	if req.GroupBy == "" {
 		req.GroupBy = execution.ByDay
 	}
+	if user := q.Name("user_id", execution.MaxUser); user != "" {
+		req.UserIDs = []string{user}
+		if req.GroupBy != execution.ByDay && req.GroupBy != execution.ByModel {
+			q.Fault("invalid_parameter", "group_by", "must be day or model if user_id is given")
+		}
+	}
 	return req, q.Done()
 }
 

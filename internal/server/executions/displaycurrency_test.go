@@ -15,7 +15,7 @@ func TestInCurrency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &API{Options{Currency: DisplayCurrency{"EUR", func() currency.Rates { return rates }}}}
+	a := &API{Options: Options{Currency: DisplayCurrency{"EUR", func() currency.Rates { return rates }}}}
 	midnight := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		cost     *openapi.USD

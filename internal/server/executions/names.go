@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
-var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "figures do not tell such a name apart"}
+var errNoName = &fault.Error{Kind: fault.NotFound, Code: "name_not_found", Detail: "the name has no separate totals"}
 
 // listNames serves GET /api/admin/names.
 func (a *API) listNames(ctx context.Context, _ endpoint.Nothing) (openapi.NameList, error) {

@@ -139,9 +139,10 @@ func (a *API) createDeployments(ctx context.Context, req orderRequest) (createdD
 	var created *fleet.CreatedGroup
 	body, err := a.Deployments.Create(ctx, req.order, req.key, func(group fleet.CreatedGroup) ([]byte, error) {
 		created = &group
-		return json.Marshal(openapi.CreatedDeployments{
+		encoded, err := json.Marshal(openapi.CreatedDeployments{
 			GroupID: group.ID.String(), Name: req.order.Name, Spec: req.order.Spec, Deployments: deploymentsOf(group.Deployments),
 		})
+		return append(encoded, '\n'), err
 	})
 	return createdDeployments{endpoint.Content{Status: http.StatusCreated, MediaType: "application/json", Body: body}, created}, err
 }
@@ -156,7 +157,7 @@ type deploymentQuery struct {
 func readDeploymentQuery(x *endpoint.Exchange) (deploymentQuery, error) {
 	q := x.Query()
 	req := deploymentQuery{limit: q.Limit()}
-	req.filter.Status = input.OneOf(&q, "status", fleet.Statuses[:]...)
+	req.filter.Status = input.Parsed(&q, "status", fleet.ParseStatus, fleet.Statuses[:]...)
 	if agentID, given := q.Text("agent_id"); given {
 		if err := fleet.ValidateAgentID("agent_id", agentID); err != nil {
 			q.Keep(err)

@@ -119,7 +119,7 @@ func (p *pendingReads) readAndEncode(ctx context.Context, agentID string, interv
 	result := pendingResult{tag: set.Tag()}
 	if len(set.Deployments) > 0 {
 		if result.body, err = json.Marshal(pendingAnswer(agentID, set.Deployments, interval), json.Deterministic(true)); err != nil {
-			return pendingResult{}, fmt.Errorf("encode an answer: %w", err)
+			return pendingResult{}, fmt.Errorf("encode a response: %w", err)
 		}
 	}
 	return result, nil

@@ -108,7 +108,7 @@ func TestConcurrentPollsShareARead(t *testing.T) {
 		close(let)
 		polls.Wait()
 		if len(tags[first]) != 1 || len(tags[later]) != 1 || len(tags[other]) != 1 {
-			t.Errorf("polls of one revision were told different things: %v", tags)
+			t.Errorf("polls of one revision got different responses: %v", tags)
 		}
 		poll(first) // a completed read is not cached
 		polls.Wait()

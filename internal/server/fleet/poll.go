@@ -13,6 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 // MaxWait is the longest ?wait= that is accepted. Options.MaxPollWait may limit the time further.
@@ -157,13 +158,13 @@ func (h hold) end() {
 // readWait reads ?wait=, a duration such as 30s.
 func readWait(x *endpoint.Exchange) (time.Duration, error) {
 	q := x.Query()
-	text, given := q.Text("wait")
+	written, given := q.Text("wait")
 	if err := q.Done(); err != nil || !given {
 		return 0, err
 	}
-	wait, err := time.ParseDuration(text)
+	wait, err := time.ParseDuration(written)
 	if err != nil || wait < 0 || wait > MaxWait {
-		return 0, problem.BadRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", MaxWait)
+		return 0, problem.BadRequest("invalid_parameter", "wait", "must be a duration from 0s to %s, such as 30s", text.Duration(MaxWait))
 	}
 	return wait, nil
 }

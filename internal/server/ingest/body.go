@@ -13,9 +13,10 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
+// Limits of a request, and the media type of one execution per line.
 const (
 	MaxBody       = 8 << 20 // bytes
-	MaxExecutions = 1000    // per request
+	MaxExecutions = 1000
 
 	NDJSON = "application/x-ndjson"
 )
@@ -144,5 +145,5 @@ var errTooManyExecutions = problem.New(http.StatusRequestEntityTooLarge, "too_ma
 	"a request may have at most %d executions; send the others in another one", MaxExecutions)
 
 func errNoExecutions(field string) error {
-	return problem.BadRequest("no_executions", field, "there is no execution in it")
+	return problem.BadRequest("no_executions", field, "the request has no execution")
 }

@@ -78,7 +78,7 @@ func (b *exportBody) Read(p []byte) (int, error) {
 func signalNotTaken(signal, variable string) endpoint.Handler {
 	return func(*endpoint.Exchange) error {
 		return problem.BadRequest("signal_not_taken", "",
-			"only traces and logs are taken here, not %s: point OTEL_EXPORTER_OTLP_TRACES_ENDPOINT at /v1/traces instead of OTEL_EXPORTER_OTLP_ENDPOINT, or set %s=none",
+			"only traces and logs are accepted, not %s: point OTEL_EXPORTER_OTLP_TRACES_ENDPOINT at /v1/traces instead of OTEL_EXPORTER_OTLP_ENDPOINT, or set %s=none",
 			signal, variable)
 	}
 }

@@ -47,7 +47,7 @@ func (a *API) GRPC(next http.Handler) http.Handler {
 
 func (a *API) serveGRPC(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	if mediaType, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !isGRPC(strings.TrimSpace(mediaType)) || r.ProtoMajor != 2 {
-		http.Error(w, "this port speaks OTLP over gRPC; OTLP over HTTP and the API have another", http.StatusUnsupportedMediaType)
+		http.Error(w, "this port speaks OTLP over gRPC; OTLP over HTTP and the API are on another port", http.StatusUnsupportedMediaType)
 		return
 	}
 	call := &grpcCall{ResponseWriter: w, answered: http.Header{}, status: http.StatusOK}
@@ -66,7 +66,7 @@ func (a *API) serveGRPC(next http.Handler, w http.ResponseWriter, r *http.Reques
 		if r.Context().Err() != nil {
 			panic(http.ErrAbortHandler) // the client is gone
 		}
-		call.finish(&statuspb.Status{Code: int32(codepb.Code_DEADLINE_EXCEEDED), Message: "the call's own time is over"})
+		call.finish(&statuspb.Status{Code: int32(codepb.Code_DEADLINE_EXCEEDED), Message: "the call's deadline has passed"})
 		return
 	}
 	call.finish(call.outcome(a.Traces, export.Header, known))
@@ -166,7 +166,7 @@ func (c *grpcCall) outcome(traces Exports, header http.Header, known bool) *stat
 		}
 	}
 	if !known {
-		return &statuspb.Status{Code: int32(codepb.Code_UNIMPLEMENTED), Message: "there is no such method here; OTLP's traces and logs are taken"}
+		return &statuspb.Status{Code: int32(codepb.Code_UNIMPLEMENTED), Message: "unknown method; this port accepts OTLP traces and logs"}
 	}
 	if c.status == http.StatusUnsupportedMediaType { // unsupported compression; gRPC prescribes this code
 		status.Code = int32(codepb.Code_UNIMPLEMENTED)

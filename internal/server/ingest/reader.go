@@ -202,7 +202,11 @@ func (r *executionReader) member(name []byte, value jsontext.Value) error {
 	case "provider":
 		return readText(&r.arena, value, "provider", &e.Provider, nil)
 	case "status":
-		return readText(&r.arena, value, "status", &e.Status, &r.hasStatus)
+		err := readText(&r.arena, value, "status", &e.Status, &r.hasStatus)
+		if status, ok := execution.ParseStatus(string(e.Status)); ok {
+			e.Status = status
+		}
+		return err
 	case "error_message":
 		return readMessage(&r.arena, value, &e.ErrorMessage)
 	case "trace_id":
@@ -229,7 +233,7 @@ func (r *executionReader) finish() error {
 	case r.hasID && e.ID == "":
 		return problem.BadRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
 	case r.hasID && !r.hasTime:
-		return problem.BadRequest("missing_field", "created_at", "is required with execution_id: together they tell a repetition")
+		return problem.BadRequest("missing_field", "created_at", "is required with execution_id: together they identify a repetition")
 	case !r.hasStatus:
 		return problem.BadRequest("missing_field", "status", "is required")
 	case e.SpanID != "" && e.TraceID == "":

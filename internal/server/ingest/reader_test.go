@@ -23,7 +23,7 @@ import (
 
 // Every accepted execution can be stored, every rejected one gets a complete fault, and scanning agrees with decoding.
 func FuzzExecutions(f *testing.F) {
-	for _, tt := range badexecutions.All() {
+	for _, tt := range badexecutions.All(time.Now()) {
 		if len(tt.Raw) < 10_000 {
 			f.Add([]byte(tt.Raw))
 		}

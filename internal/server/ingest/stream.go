@@ -23,6 +23,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
+// Limits of a request that runs an agent.
 const (
 	MaxMessage = 256 << 10 // bytes
 	MaxOptions = 64 << 10  // bytes
@@ -127,7 +128,7 @@ func (a *API) endOf(ctx context.Context, x *endpoint.Exchange) execution.Event {
 	why := errShuttingDown
 	if !errors.Is(context.Cause(ctx), ErrEnded) {
 		why = problem.ErrInternal
-		a.Log.Error("a run ended without saying how", x.Describe()...)
+		a.Log.Error("a run ended without an outcome", x.Describe()...)
 	}
 	return execution.Event{Name: "error", Data: map[string]string{"code": why.Code, "message": why.Detail}}
 }
@@ -136,6 +137,7 @@ func (a *API) endOf(ctx context.Context, x *endpoint.Exchange) execution.Event {
 // after it has given runs time to complete.
 func (a *API) EndStreams() { a.endStreams() }
 
+// Causes that end a streamed run early.
 var (
 	ErrClientGone = errors.New("the client is gone")
 	ErrEnded      = errors.New("the replica is shutting down")

@@ -120,12 +120,12 @@ func (r *executionReader) settleUsage() error {
 	counted := e.Tokens.Used > 0 || e.Tokens.Distinguish()
 	switch known := execution.Usage(r.usage.known); {
 	case known == execution.UsageEstimated && !counted:
-		return problem.BadRequest("invalid_field", "usage", "is estimated, and yet there are no tokens")
+		return problem.BadRequest("invalid_field", "usage", "is estimated, but there are no tokens")
 	case known == execution.UsageReported, known == execution.UsageUnknown, known == execution.UsageEstimated:
 		e.Usage = known
 	case known == "none":
 		if counted {
-			return problem.BadRequest("invalid_field", "usage", "is none, and yet there are tokens")
+			return problem.BadRequest("invalid_field", "usage", "is none, but there are tokens")
 		}
 	case known != "":
 		return problem.BadRequest("invalid_field", "usage", "must be reported, unknown, estimated or none, or an object as a provider gives it")

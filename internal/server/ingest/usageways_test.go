@@ -244,17 +244,17 @@ func TestUsageIsTheSameThroughEveryAPI(t *testing.T) {
 			own:        attributes{"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 40, "reasoning_tokens": 5, "provider_cost_usd": 0.00042},
 			want:       accounted{Tokens: openai.Tokens, Usage: execution.UsageReported, Cost: new(int64(420_000))},
 		},
-		"what is told in xAI's units": {
+		"usage in xAI's units": {
 			provider: "xai", model: "grok-4",
 			object:     `{"prompt_tokens":100,"completion_tokens":15,"total_tokens":120,"prompt_text_tokens":100,"reasoning_tokens":5,"cached_prompt_text_tokens":40,"cost_in_usd_ticks":4000000}`,
 			attributes: attributes{"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 15, "gen_ai.usage.total_tokens": 120, "gen_ai.usage.reasoning_tokens": 5, "gen_ai.usage.cached_prompt_text_tokens": 40, "gen_ai.usage.prompt_text_tokens": 100, "gen_ai.usage.cost_in_usd_ticks": 4_000_000},
 			own:        attributes{"input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 40, "reasoning_tokens": 5, "provider_cost_usd": 0.0004},
 			want:       accounted{Tokens: openai.Tokens, Usage: execution.UsageReported, Cost: new(int64(400_000))},
 		},
-		"nothing":                  {provider: "openai", model: "gpt-4o", object: `{}`, attributes: attributes{"gen_ai.request.max_tokens": 50}, own: attributes{}, want: accounted{Usage: execution.UsageUnknown}},
-		"more than there can be":   {provider: "openai", model: "gpt-4o", object: `{"prompt_tokens":1e300,"completion_tokens":7}`, want: accounted{Usage: execution.UsageUnknown}},
-		"an object that is cut":    {provider: "openai", model: "gpt-4o", object: `{"prompt_tokens":[5],"completion_tokens":"x"}`, attributes: attributes{"llm.openai.usage": `{'prompt_tokens': 5, 'completion`}, want: accounted{Usage: execution.UsageUnknown}},
-		"all that is told is zero": {provider: "openai", model: "gpt-4o", object: `{"prompt_tokens":0,"completion_tokens":0}`, attributes: attributes{"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}, own: attributes{"tokens_used": 0}, want: accounted{Usage: execution.UsageUnknown}},
+		"nothing":                {provider: "openai", model: "gpt-4o", object: `{}`, attributes: attributes{"gen_ai.request.max_tokens": 50}, own: attributes{}, want: accounted{Usage: execution.UsageUnknown}},
+		"more than there can be": {provider: "openai", model: "gpt-4o", object: `{"prompt_tokens":1e300,"completion_tokens":7}`, want: accounted{Usage: execution.UsageUnknown}},
+		"an object that is cut":  {provider: "openai", model: "gpt-4o", object: `{"prompt_tokens":[5],"completion_tokens":"x"}`, attributes: attributes{"llm.openai.usage": `{'prompt_tokens': 5, 'completion`}, want: accounted{Usage: execution.UsageUnknown}},
+		"every count is zero":    {provider: "openai", model: "gpt-4o", object: `{"prompt_tokens":0,"completion_tokens":0}`, attributes: attributes{"gen_ai.usage.input_tokens": 0, "gen_ai.usage.output_tokens": 0}, own: attributes{"tokens_used": 0}, want: accounted{Usage: execution.UsageUnknown}},
 	} {
 		for by, through := range map[string]way{
 			"REST, an object": func(t *testing.T, c usageCase) execution.Execution { c.own = nil; return overREST(t, c) },

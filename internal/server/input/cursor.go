@@ -48,6 +48,7 @@ func (l List) Position(cursor string) (string, error) {
 	return "", ErrCursor
 }
 
+// ErrCursor is the problem of a cursor that is malformed or belongs to another list.
 var ErrCursor = problem.BadRequest("invalid_cursor", "cursor", "is not a cursor that this list gave with these filters")
 
 // AfterAgent decodes the cursor of a list of agents. It returns the id to continue after, or "" for the first page.
@@ -78,4 +79,5 @@ func (l List) BeforeID(cursor string, given bool) (uuid.UUID, error) {
 	return id, nil
 }
 
+// CursorAfterID returns the cursor of the entries after the one with the id.
 func (l List) CursorAfterID(id uuid.UUID) string { return l.Cursor(string(id[:])) }

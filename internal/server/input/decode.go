@@ -20,6 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/problem"
 )
 
+// Limits of JSON.
 const (
 	MaxBody      = 1 << 20  // bytes of a JSON body
 	MaxSmallBody = 64 << 10 // bytes of a JSON body that is always small
@@ -44,6 +45,7 @@ func BrokenBody(err error) error {
 	return problem.BadRequest("truncated_body", "", "the body ended early")
 }
 
+// ErrTooLarge returns the problem of a body that is longer than limit bytes.
 func ErrTooLarge(limit int64) error {
 	return problem.New(http.StatusRequestEntityTooLarge, "body_too_large", "", "the body must be at most %d bytes", limit)
 }
@@ -53,7 +55,7 @@ func ErrTooLarge(limit int64) error {
 func CheckMediaType(header http.Header, wanted ...string) (mediaType string, err error) {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", problem.New(http.StatusUnsupportedMediaType, "unsupported_content_encoding", "Content-Encoding",
-			"compressed bodies are not read here")
+			"compressed bodies are not accepted")
 	}
 	given := header.Get("Content-Type")
 	if slices.Contains(wanted, given) {
@@ -69,6 +71,8 @@ func CheckMediaType(header http.Header, wanted ...string) (mediaType string, err
 	return mediaType, nil
 }
 
+// DecodeJSON decodes a JSON object into the value that into points to. It rejects unknown members, and what CheckJSON
+// rejects; null is accepted only inside the opaque members, which callers define.
 func DecodeJSON(body []byte, into any, opaque ...string) error {
 	if err := CheckJSON(body, opaque); err != nil {
 		return err
@@ -130,12 +134,12 @@ func (c *checker) check(token jsontext.Token) error {
 	case jsontext.KindNumber:
 		growth, ok := storable(token.String())
 		if c.growth += growth; !ok || c.growth > maxGrowth {
-			return problem.BadRequest("number_out_of_range", at(), "is a number out of range, or one of too many with large exponents")
+			return problem.BadRequest("number_out_of_range", at(), "is a number out of range, or there are too many with large exponents")
 		}
 	case jsontext.KindNull:
 		top, _, _ := strings.Cut(strings.TrimPrefix(string(c.d.StackPointer()), "/"), "/")
 		if !slices.Contains(c.opaque, top) {
-			return problem.BadRequest("null_value", at(), "must not be null; leave out what you do not mean")
+			return problem.BadRequest("null_value", at(), "must not be null; omit it instead")
 		}
 	}
 	return nil
@@ -158,6 +162,7 @@ func storable(number string) (growth int, ok bool) {
 	return growth, err == nil
 }
 
+// SyntaxProblem returns the problem of malformed JSON.
 func SyntaxProblem(err error) *openapi.Problem {
 	var fault *jsontext.SyntacticError
 	if !errors.As(err, &fault) {

@@ -81,15 +81,24 @@ func (q *Query) Required(name string, minimum, limit int64) int64 {
 
 // OneOf reads one of the words. It returns "" if the parameter is missing.
 func OneOf[T ~string](q *Query, name string, words ...T) T {
+	return Parsed(q, name, func(s string) (T, bool) { return T(s), slices.Contains(words, T(s)) }, words...)
+}
+
+// Parsed reads one of the words in any spelling that parse accepts. It returns "" if the parameter is missing.
+func Parsed[T ~string](q *Query, name string, parse func(string) (T, bool), words ...T) T {
 	text, given := q.Text(name)
-	if given && !slices.Contains(words, T(text)) {
+	if !given {
+		return ""
+	}
+	word, ok := parse(text)
+	if !ok {
 		all := make([]string, len(words))
 		for i, word := range words {
 			all[i] = string(word)
 		}
 		q.Fault("invalid_parameter", name, "must be one of %s", strings.Join(all, ", "))
 	}
-	return T(text)
+	return word
 }
 
 // Limit reads the maximum number of entries of a page.
@@ -98,10 +107,12 @@ func (q *Query) Limit() int { return q.LimitOr(50) }
 // LimitOr is like limit with another default.
 func (q *Query) LimitOr(otherwise int64) int { return int(q.Integer("limit", otherwise, 1, 500)) }
 
+// Fault keeps a 400 that names the parameter, unless the query has an earlier error.
 func (q *Query) Fault(code, name, format string, args ...any) {
 	q.Keep(problem.BadRequest(code, name, format, args...))
 }
 
+// Keep keeps err, unless the query has an earlier error.
 func (q *Query) Keep(err error) {
 	if q.err == nil {
 		q.err = err

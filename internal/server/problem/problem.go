@@ -17,7 +17,7 @@ import (
 
 // The problems that several routes respond with.
 var (
-	ErrInternal = New(http.StatusInternalServerError, "internal", "", "something went wrong here; the log knows more")
+	ErrInternal = New(http.StatusInternalServerError, "internal", "", "internal error; see the server's log")
 
 	ErrUnknownToken = New(http.StatusUnauthorized, "token_unknown", "", "the token is not known")
 	ErrNoReport     = New(http.StatusNotFound, "report_not_found", "", "no such report")

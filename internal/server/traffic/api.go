@@ -19,6 +19,8 @@ type Measurements interface {
 // Options configures an API. All fields are required.
 type Options struct {
 	Measurements Measurements
+	Series       Series
+	Events       Events
 	// Computing limits how many administrators' metrics are computed at a time.
 	Computing endpoint.Gate
 	Now       func() time.Time
@@ -41,6 +43,8 @@ func New(opts Options) *API {
 func (a *API) Routes() []endpoint.Route {
 	return []endpoint.Route{
 		endpoint.Get("/api/metrics", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredHours, a.getMetrics)),
+		endpoint.Get("/api/metrics/series", endpoint.Everyone, endpoint.Typed(http.StatusOK, readTrafficSeries, a.getMetricsSeries)),
+		endpoint.Get("/api/events", endpoint.Admin, endpoint.Typed(http.StatusOK, readEventQuery, a.listEvents)),
 		endpoint.Get("/api/metrics/pending-deployments", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredHours, a.getPendingMetrics)),
 	}
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/text"
 )
 
 var errLongWindow = problem.New(http.StatusServiceUnavailable, "unavailable", "hours",
-	"the window could not be read within %s; ask for fewer hours or try again later", endpoint.AnswerWithin)
+	"reading the window took longer than %s; ask for fewer hours or try again later", text.Duration(endpoint.AnswerWithin))
 
 func (a *API) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
 	doc, err := a.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)

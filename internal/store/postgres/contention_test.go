@@ -253,7 +253,7 @@ func (j *journal) verify(t *testing.T, db database, id uuid.UUID) fleet.Status {
 			was = move{status: fleet.Cancelled}
 		}
 		if was.status != fleet.Pending && was.status != fleet.TimedOut && !slices.Contains(j.accepted[id], was) {
-			t.Errorf("%s: %v, of which nobody was told", id, was)
+			t.Errorf("%s: %v, which no result reports", id, was)
 		}
 	}
 	past := ask[int](t, db, `SELECT count(*)::int FROM deployment_attempts WHERE deployment_id = $1 AND attempt < $2`, id, end.attempt)

@@ -69,7 +69,7 @@ func TestConnectionLimits(t *testing.T) {
 	}
 }
 
-// TestLostConnectionsLeaveThePool stalls the pool's only connection: nothing sent on it is answered and
+// TestLostConnectionsLeaveThePool stalls the pool's only connection: nothing sent on it gets a response and
 // nothing closes it. The next query must not wait until the driver stops trying to close the connection.
 func TestLostConnectionsLeaveThePool(t *testing.T) {
 	t.Parallel()
@@ -88,7 +88,7 @@ func TestLostConnectionsLeaveThePool(t *testing.T) {
 	patient, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := r.Query(patient, "SELECT 1", &one); err != nil {
-		t.Errorf("a new connection is not to be had: %v", err)
+		t.Errorf("cannot get a new connection: %v", err)
 	}
 }
 

@@ -94,11 +94,11 @@ func TestFailedCommitStoresNothing(t *testing.T) {
 				db := newDatabase(t)
 				s, r := newExecutionsOn(t, postgres.Config{URL: db.url, Pooler: pooler})
 				whole := aBatch()
-				batch, mend := spoil(t, db, whole)
+				batch, fix := spoil(t, db, whole)
 				if _, err := s.Commit(t.Context(), batch); err == nil || errors.Is(err, fault.ErrUnavailable) {
 					t.Errorf("want a fault, and none of the database's being away; got %v", err)
 				}
-				mend()
+				fix()
 				if got := inTables(t, db); got != [5]int{} || r.Pool().InUse != 0 {
 					t.Errorf("want nothing stored, got %v; %d connections in use", got, r.Pool().InUse)
 				}

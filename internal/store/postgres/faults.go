@@ -70,7 +70,7 @@ func unavailable(err error) *fault.Error {
 // errReadOnly is returned when a new connection is to a server that accepts no writes.
 var errReadOnly = errors.New("the server is read-only")
 
-var errSlow = fault.UnavailableBecause("the database did not answer in time; try again later")
+var errSlow = fault.UnavailableBecause("the database did not respond in time; try again later")
 
 // refusal returns the error for the client that an SQLSTATE means, or nil if the statement itself is at fault.
 func refusal(code string) *fault.Error {
@@ -80,7 +80,7 @@ func refusal(code string) *fault.Error {
 	case code == "25006": // read-only
 		return fault.UnavailableBecause("the database takes no writes now (%s); try again later", code)
 	case code == "57014", code == lockNotAvailable, code == "25P03": // statement, lock and idle timeout
-		return fault.UnavailableBecause("the database did not answer in time (%s); try again later", code)
+		return fault.UnavailableBecause("the database did not respond in time (%s); try again later", code)
 	case class == "53", class == "57", class == "58": // resources, operator intervention, system
 		return fault.UnavailableBecause("the database failed (%s); try again later", code)
 	}

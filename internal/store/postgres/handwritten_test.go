@@ -98,9 +98,9 @@ func TestSweepAfterUnmarkedChanges(t *testing.T) {
 		"restored without triggers": `ALTER TABLE agents DISABLE TRIGGER USER; ALTER TABLE deployments DISABLE TRIGGER USER;` + copied + `;
 			ALTER TABLE agents ENABLE TRIGGER USER; ALTER TABLE deployments ENABLE TRIGGER USER`,
 		"always again": `ALTER TABLE agents DISABLE TRIGGER agent_inserted;` + copied + `; ALTER TABLE agents ENABLE ALWAYS TRIGGER agent_inserted`,
-		"triggers made anew": `DROP TRIGGER agent_deleted ON agents; DELETE FROM agents WHERE id = 'b';` + copied + `;
+		"triggers created again": `DROP TRIGGER agent_deleted ON agents; DELETE FROM agents WHERE id = 'b';` + copied + `;
 			CREATE TRIGGER agent_deleted AFTER DELETE ON agents FOR EACH ROW EXECUTE FUNCTION record_deleted()`,
-		"a table made anew": `CREATE TABLE another (LIKE deleted_agents INCLUDING ALL); DROP TABLE deleted_agents;
+		"a table created again": `CREATE TABLE another (LIKE deleted_agents INCLUDING ALL); DROP TABLE deleted_agents;
 			ALTER TABLE another RENAME TO deleted_agents;` + copied,
 		"truncated with the record of what was deleted": `TRUNCATE agents, deleted_agents CASCADE`,
 	} {

@@ -70,7 +70,7 @@ func (h *Hints) sendAll(ctx context.Context) {
 		}
 		err := h.notify(ctx)
 		if err != nil && !failing {
-			h.log.Warn("hints cannot be sent; other replicas notice changes by their sweeps", zap.Error(err))
+			h.log.Warn("cannot send hints; other replicas find changes by their sweeps", zap.Error(err))
 		}
 		failing = err != nil
 	}
@@ -95,7 +95,7 @@ func (h *Hints) listenAlways(ctx context.Context) {
 			return
 		}
 		if failures++; failures == 1 {
-			h.log.Warn("hints cannot be heard; changes on other replicas are noticed by sweeps", zap.Error(err))
+			h.log.Warn("cannot listen for hints; sweeps find changes made on other replicas", zap.Error(err))
 		}
 		pause.For(ctx, min(time.Duration(failures)*100*time.Millisecond, 2*time.Second))
 	}

@@ -34,7 +34,7 @@ func Migrate(ctx context.Context, url string) error {
 		return healAfterRestore(ctx, conn)
 	})
 	if sqlstate(err) == insufficientPrivilege {
-		return fmt.Errorf("%w: the login lacks a right; docs/operations.md tells how to make one that has it", err)
+		return fmt.Errorf("%w: the login lacks a permission; docs/operations.md says how to create one that has it", err)
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func TestProbeErrors(t *testing.T) {
 		t.Errorf("want no rows of it, got %d instead of %d", after, before)
 	}
 	for name, tt := range map[string]struct {
-		breaks, mends string
+		breaks, fixes string
 		by            string // the probe that finds it
 		code          string
 	}{
@@ -55,9 +55,9 @@ func TestProbeErrors(t *testing.T) {
 		if !errors.As(err, &told) || !errors.Is(err, fault.ErrUnavailable) || !strings.Contains(told.Detail, tt.code) {
 			t.Errorf("%s: want %s told, got %v", name, tt.code, err)
 		}
-		db.exec(t, tt.mends)
+		db.exec(t, tt.fixes)
 		if err := all[tt.by](t.Context()); err != nil {
-			t.Errorf("%s, mended: got %v", name, err)
+			t.Errorf("%s, fixed: got %v", name, err)
 		}
 	}
 	for name, table := range map[string]string{"executions": "agent_executions", "fleet": "deployments", "presence": "agent_presence"} {

@@ -37,7 +37,7 @@ func (s *RateLimits) Exchange(ctx context.Context, spent []ratelimit.Spent) ([]t
 	for i, one := range spent {
 		var known bool
 		if fullIn[i], known = heard[one.Key]; !known {
-			return nil, fmt.Errorf("%s: %d keys were told, %d answered", doing, len(spent), len(rows))
+			return nil, fmt.Errorf("%s: %d keys were sent, %d returned", doing, len(spent), len(rows))
 		}
 	}
 	return fullIn, nil

@@ -268,7 +268,7 @@ func TestTwoReplicasHoldALimit(t *testing.T) {
 		t.Errorf("want at most %.0f beyond the rate at any time, got %.0f", bound, longest)
 	}
 	if total < single-rate*4*(interval+slowest+late).Seconds() {
-		t.Errorf("want no fewer let in than one bucket has, %.0f, but for what is on its way; got %.0f", single, total)
+		t.Errorf("want no fewer let in than one bucket has, %.0f, except what is in flight; got %.0f", single, total)
 	}
 }
 
@@ -295,7 +295,7 @@ func TestLimitsWithoutADatabase(t *testing.T) {
 	rows := func() int { return ask[int](t, db, `SELECT count(*)::int FROM rate_limits`) }
 	take("u")
 	keep(t, l.Run)
-	eventually(t, "it is told", func() bool { return rows() == 1 })
+	eventually(t, "it is shared", func() bool { return rows() == 1 })
 
 	between.refuse(true)
 	between.cut()
@@ -313,7 +313,7 @@ func TestLimitsWithoutADatabase(t *testing.T) {
 	}
 
 	between.refuse(false)
-	eventually(t, "it is told again", func() bool {
+	eventually(t, "it is shared again", func() bool {
 		take("w")
 		return rows() > 1
 	})

@@ -27,7 +27,7 @@ func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted
 		return Recounted{}, err
 	}
 	var total Recounted
-	err = s.changeWindow(ctx, w, "count executions anew", &total.Seen, &total.Changed,
+	err = s.changeWindow(ctx, w, "recount executions", &total.Seen, &total.Changed,
 		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.uncap(ctx, tx, rows) })
 	return total, err
 }

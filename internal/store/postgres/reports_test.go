@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/objective"
 	"github.com/watchbill/watchbill/internal/report"
 )
 
@@ -17,7 +18,7 @@ func document(name string) report.Document {
 	return report.Document{
 		ID: newID().String(), Name: name, Verdict: report.Pass, GeneratedAt: noon,
 		Window:     report.Coverage{Window: report.Window{From: noon, To: noon.Add(time.Hour)}, CoveredSeconds: 3600},
-		Objectives: []report.Result{},
+		Objectives: []objective.Result{},
 	}
 }
 

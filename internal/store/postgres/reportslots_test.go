@@ -73,7 +73,7 @@ func TestReportReplacesEarlierOneOfItsSlot(t *testing.T) {
 		t.Errorf("want the second document, got %+v, %v", got, err)
 	}
 	if old := ask[int64](t, db, `SELECT count(*) FROM reports WHERE verdict = 'Pass' AND id = $1 OR created_at < now() - interval '1 hour'`, again.ID); old != 0 {
-		t.Error("what stands beside the document is still the first one's")
+		t.Error("the row beside the document is still the first one's")
 	}
 }
 

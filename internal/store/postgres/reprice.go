@@ -24,7 +24,7 @@ func (s *Executions) Reprice(ctx context.Context, w execution.Window, price func
 	if err := s.repriceJoined(ctx, w, price); err != nil {
 		return total, err
 	}
-	err := s.changeWindow(ctx, w, "price executions anew", &total.Seen, &total.Changed,
+	err := s.changeWindow(ctx, w, "reprice executions", &total.Seen, &total.Changed,
 		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.saveCosts(ctx, tx, rows, price) })
 	return total, err
 }
@@ -114,7 +114,7 @@ func (s *Executions) repriceJoined(ctx context.Context, w execution.Window, pric
 	for {
 		read := 0
 		var last joinedExecution
-		err := s.db.inTxAs(ctx, admin, "price joined executions anew", func(tx pgx.Tx) error {
+		err := s.db.inTxAs(ctx, admin, "reprice joined executions", func(tx pgx.Tx) error {
 			rows, err := tx.Query(ctx, `-- name: JoinedToReprice :many
 SELECT execution_id, figures FROM joined_executions
 WHERE created_at >= $1 AND created_at < $2 AND (created_at, execution_id) > ($1, $3)

@@ -194,7 +194,7 @@ func TestRepriceInterrupted(t *testing.T) {
 	t.Parallel()
 	const rows = 4500
 	for name, interrupt := range map[string]func(database, context.CancelFunc){
-		"given up": func(_ database, cancel context.CancelFunc) { cancel() },
+		"canceled": func(_ database, cancel context.CancelFunc) { cancel() },
 		"the server ends the connection": func(db database, _ context.CancelFunc) {
 			_, _ = db.pool.Exec(context.Background(), `SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 				WHERE datname = current_database() AND state = 'idle in transaction'`) // on error the test fails later
@@ -319,7 +319,7 @@ func TestRepriceDuringMovesAndDeletes(t *testing.T) {
 	checkRollups(t, db)
 	// What settles into an erased user is erased, too, unless the user's spans were erased first.
 	if n := askAsAdmin[int64](t, db, `SELECT count(*) FROM agent_executions`); n > all-erased.Executions || n < others || erased.Executions == 0 {
-		t.Errorf("want from %d rows up to %d but for %d that were erased, got %d", others, all, erased.Executions, n)
+		t.Errorf("want from %d rows up to %d except %d that were erased, got %d", others, all, erased.Executions, n)
 	}
 	if n := askAsAdmin[int](t, db, `SELECT count(*) FROM agent_executions WHERE user_id IN ('user 1', 'user 4')`); n != 0 {
 		t.Errorf("%d of erased users are left", n)

@@ -37,7 +37,7 @@ FROM (
 	JOIN execution_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
 ) AS spent
 GROUP BY 1
-HAVING sum(count) <> 0 -- else all was taken away again`
+HAVING sum(count) <> 0 -- otherwise everything was subtracted again`
 
 	// There may be many users: the most expensive are returned by name and the others together, with key NULL. Users
 	// with neither requests nor tokens are left out, since all their usage may have been subtracted again.
@@ -91,6 +91,9 @@ func (s *Executions) Costs(ctx context.Context, query execution.CostQuery) (exec
 	parts := days
 	if query.GroupBy != execution.ByDay {
 		parts = []part{{"", whole}}
+	}
+	if len(query.UserIDs) > 0 {
+		return s.spendOfUsers(ctx, query, whole, parts)
 	}
 	return s.spend(ctx, query.GroupBy, whole, parts, query.Limit)
 }

@@ -219,7 +219,7 @@ func TestUsersBeyondTheLimit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(got.Groups) != 10 || got.Groups[0].Key != "user-2999" || got.Groups[9].Key != "user-2990" || got.Many != users {
-			t.Errorf("want the dearest 10 of %d, got %d of %d", users, len(got.Groups), got.Many)
+			t.Errorf("want the 10 most expensive of %d, got %d of %d", users, len(got.Groups), got.Many)
 		}
 		if diff := cmp.Diff(&execution.SpendOf{Key: execution.Other, Spend: sum}, got.Rest); diff != "" {
 			t.Errorf("the others (-want +got):\n%s", diff)

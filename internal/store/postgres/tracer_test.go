@@ -250,7 +250,7 @@ func TestParametersAreNotObserved(t *testing.T) {
 	}
 	for _, o := range heard {
 		if said := fmt.Sprintf("%s %s %v", o.name, o.sqlstate, o.err); strings.Contains(said, secret) {
-			t.Errorf("a parameter was told: %s", said)
+			t.Errorf("a parameter was traced: %s", said)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 type Case struct{ Raw, Code, Field string }
 
 // All returns invalid executions, each with the expected fault.
-func All() map[string]Case {
+func All(now time.Time) map[string]Case {
 	one := func(members string) string {
 		return `{"user_id":"u","agent_name":"a","status":"success"` + members + `}`
 	}
@@ -75,7 +75,7 @@ func All() map[string]Case {
 		}
 	}
 	for _, field := range []string{"execution_id", "user_id", "session_id", "request_id", "agent_name", "model_used", "provider", "variant"} {
-		all := map[string]string{"user_id": "u", "agent_name": "a", "status": "success", "created_at": time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)}
+		all := map[string]string{"user_id": "u", "agent_name": "a", "status": "success", "created_at": now.Add(-time.Minute).UTC().Format(time.RFC3339)}
 		for name, value := range map[string]string{"too long": strings.Repeat("x", 257), "a line break": "a\nb", "a C1 control": "a\u0085b"} {
 			all[field] = value
 			raw, _ := json.Marshal(all)

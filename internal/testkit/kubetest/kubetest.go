@@ -10,12 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/watchbill/watchbill/internal/testkit/tree"
 )
 
 // buildTimeout limits building the API server on a machine without one.
@@ -53,7 +54,7 @@ func Start(opts Options) (*Cluster, error) {
 	}
 	for _, path := range opts.CRDs {
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(Root(), path)
+			path = filepath.Join(tree.Root(), path)
 		}
 		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, path)
 	}
@@ -106,12 +107,6 @@ func (c *Cluster) Stop() error {
 // Environment returns the envtest environment of the API server.
 func (c *Cluster) Environment() *envtest.Environment { return c.env }
 
-// Root returns the tree's root.
-func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..")
-}
-
 // programs returns the folder of the API server's programs. `make test` sets it in KUBEBUILDER_ASSETS.
 func programs() (string, error) {
 	if assets := os.Getenv("KUBEBUILDER_ASSETS"); assets != "" {
@@ -119,7 +114,7 @@ func programs() (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, filepath.Join(Root(), "hack", "envtest")).Output()
+	out, err := exec.CommandContext(ctx, filepath.Join(tree.Root(), "hack", "envtest")).Output()
 	if err != nil {
 		return "", fmt.Errorf("hack/envtest: %w", err)
 	}
@@ -132,7 +127,7 @@ func operatorCRDs() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
 	defer cancel()
 	download := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
-	download.Dir = filepath.Join(Root(), "hack", "tools", "prometheus-operator")
+	download.Dir = filepath.Join(tree.Root(), "hack", "tools", "prometheus-operator")
 	download.Env = append(os.Environ(), "GOWORK=off")
 	out, err := download.Output()
 	if err != nil {

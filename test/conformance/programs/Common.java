@@ -44,7 +44,7 @@ final class Common {
         return sdk.buildAndRegisterGlobal();
     }
 
-    /** Runs the scenarios that the command line names. An error that one throws is told; the next goes on. */
+    /** Runs the scenarios that the command line names. If one throws, the error is printed and the next runs. */
     static void run(String[] names, Map<String, Scenario> scenarios) throws Exception {
         for (String name : names) {
             post("/scenario/" + name);

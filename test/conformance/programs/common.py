@@ -102,7 +102,7 @@ def flush(provider=None):
 
 
 def run(scenarios, provider=None):
-    """Runs the scenarios that the command line names. An error that one raises is told; the next goes on."""
+    """Runs the scenarios that the command line names. If one raises, the error is printed and the next runs."""
     for name in sys.argv[1:]:
         post("/scenario/" + name)
         outcome = "ok"

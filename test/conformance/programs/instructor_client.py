@@ -1,4 +1,4 @@
-"""Instructor, which asks for a typed answer."""
+"""Instructor, which requests a typed response."""
 import common
 
 provider = common.tracing()

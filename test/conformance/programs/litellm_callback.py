@@ -19,7 +19,7 @@ def settled(f):
         try:
             return f()
         finally:
-            time.sleep(0.5)  # its callbacks run in a thread of their own
+            time.sleep(0.5)  # its callbacks run in a separate thread
     return call
 
 

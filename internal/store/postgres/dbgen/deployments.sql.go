@@ -410,7 +410,7 @@ type LockExpiredDeploymentsRow struct {
 	ReadAt          time.Time
 }
 
-// Whoever else sweeps leases at the same time takes other rows.
+// Other sweeps at the same time take other rows.
 func (q *Queries) LockExpiredDeployments(ctx context.Context, most int32) ([]LockExpiredDeploymentsRow, error) {
 	rows, err := q.db.Query(ctx, lockExpiredDeployments, most)
 	if err != nil {
@@ -610,7 +610,7 @@ type ReserveIdempotencyKeyParams struct {
 	KeepSeconds float64
 }
 
-// A second request with the key waits here until the first has committed, and then finds its answer.
+// A second request with the key waits here until the first has committed, and then finds its response.
 func (q *Queries) ReserveIdempotencyKey(ctx context.Context, arg ReserveIdempotencyKeyParams) (int64, error) {
 	result, err := q.db.Exec(ctx, reserveIdempotencyKey, arg.Key, arg.RequestHash, arg.KeepSeconds)
 	if err != nil {

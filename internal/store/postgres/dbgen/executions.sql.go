@@ -236,7 +236,7 @@ DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_i
 )
 `
 
-// Of executions that are gone. What is locked is being looked at, by whoever will find the same.
+// Of executions that are gone. Locked rows are being read by another transaction, which will find the same.
 func (q *Queries) EraseUnsettled(ctx context.Context, userID string) error {
 	_, err := q.db.Exec(ctx, eraseUnsettled, userID)
 	return err
@@ -280,7 +280,7 @@ type ExecutionsByKeyParams struct {
 	Ids   []string
 }
 
-// Held until the transaction ends: what is taken from the rollups must be what was added. Whoever holds several
+// Held until the transaction ends: what is taken from the rollups must be what was added. A transaction that holds several
 // executions takes them in the order in which they began.
 func (q *Queries) ExecutionsByKey(ctx context.Context, arg ExecutionsByKeyParams) ([]ExecutionFigure, error) {
 	rows, err := q.db.Query(ctx, executionsByKey, arg.Users, arg.Times, arg.Ids)
@@ -734,7 +734,7 @@ type TakeUnsettledRow struct {
 	WaitedSeconds float64
 }
 
-// Whoever else settles at the same time takes others. Those that have been due for longest come first, whoever's they are.
+// Other transactions that settle at the same time take others. Those that have been due for longest come first, of all users.
 func (q *Queries) TakeUnsettled(ctx context.Context, most int32) ([]TakeUnsettledRow, error) {
 	rows, err := q.db.Query(ctx, takeUnsettled, most)
 	if err != nil {

@@ -15,7 +15,7 @@ DELETE FROM rate_limits WHERE key IN (
 )
 `
 
-// A bucket that has been full for longer than replicas take to tell one another is no different from a new one.
+// A bucket that has been full for longer than replicas take to share it equals a new one.
 func (q *Queries) DropFullRateLimits(ctx context.Context, most int32) (int64, error) {
 	result, err := q.db.Exec(ctx, dropFullRateLimits, most)
 	if err != nil {

@@ -128,7 +128,7 @@ type LockReportsParams struct {
 	Name      string
 }
 
-// Whoever deletes reports of a name has them to itself: two at once could each keep what the other is about to replace, and
+// Deletions of reports of one name exclude each other: two at once could each keep what the other is about to replace, and
 // wait for one another's rows.
 func (q *Queries) LockReports(ctx context.Context, arg LockReportsParams) error {
 	_, err := q.db.Exec(ctx, lockReports, arg.Namespace, arg.Name)

@@ -42,7 +42,7 @@ SELECT sqlc.embed(s), clock_timestamp()::timestamptz AS read_at FROM deployment_
 SELECT agent_id, status, attempt FROM deployments WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: LockExpiredDeployments :many
--- Whoever else sweeps leases at the same time takes other rows.
+-- Other sweeps at the same time take other rows.
 SELECT sqlc.embed(s), now()::timestamptz AS read_at
 FROM deployment_states s
 WHERE s.status = 'running' AND s.lease_expires_at <= now()
@@ -94,7 +94,7 @@ WHERE id IN (
 RETURNING agent_id;
 
 -- name: ReserveIdempotencyKey :execrows
--- A second request with the key waits here until the first has committed, and then finds its answer.
+-- A second request with the key waits here until the first has committed, and then finds its response.
 INSERT INTO idempotency_keys AS known (key, request_hash, answer, expires_at)
 VALUES (sqlc.arg(key), sqlc.arg(request_hash), '', now() + sqlc.arg(keep_seconds)::float8 * interval '1 second')
 ON CONFLICT (key) DO UPDATE

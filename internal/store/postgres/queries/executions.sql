@@ -1,5 +1,5 @@
 -- name: TakeUnsettled :many
--- Whoever else settles at the same time takes others. Those that have been due for longest come first, whoever's they are.
+-- Other transactions that settle at the same time take others. Those that have been due for longest come first, of all users.
 SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOCH FROM now() - since)::float8 AS waited_seconds
 FROM unsettled_executions
 WHERE check_at <= now()
@@ -8,7 +8,7 @@ LIMIT sqlc.arg(most)::int
 FOR UPDATE SKIP LOCKED;
 
 -- name: ExecutionsByKey :many
--- Held until the transaction ends: what is taken from the rollups must be what was added. Whoever holds several
+-- Held until the transaction ends: what is taken from the rollups must be what was added. A transaction that holds several
 -- executions takes them in the order in which they began.
 SELECT e.* FROM (
     SELECT unnest(sqlc.arg(users)::text[]) AS user_id,
@@ -127,7 +127,7 @@ FROM (
 WHERE e.user_id = k.user_id AND e.created_at = k.created_at AND e.execution_id = k.execution_id;
 
 -- name: EraseUnsettled :exec
--- Of executions that are gone. What is locked is being looked at, by whoever will find the same.
+-- Of executions that are gone. Locked rows are being read by another transaction, which will find the same.
 DELETE FROM unsettled_executions u WHERE (u.user_id, u.created_at, u.execution_id) IN (
     SELECT w.user_id, w.created_at, w.execution_id FROM unsettled_executions w
     WHERE w.user_id = sqlc.arg(user_id) AND NOT EXISTS (

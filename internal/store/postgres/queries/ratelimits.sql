@@ -15,7 +15,7 @@ SET full_at = GREATEST(
 RETURNING key, EXTRACT(EPOCH FROM full_at - now())::float8 AS full_in;
 
 -- name: DropFullRateLimits :execrows
--- A bucket that has been full for longer than replicas take to tell one another is no different from a new one.
+-- A bucket that has been full for longer than replicas take to share it equals a new one.
 DELETE FROM rate_limits WHERE key IN (
     SELECT key FROM rate_limits WHERE full_at < now() - interval '1 minute' ORDER BY key LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
 );

@@ -1,5 +1,5 @@
 -- name: LockReports :exec
--- Whoever deletes reports of a name has them to itself: two at once could each keep what the other is about to replace, and
+-- Deletions of reports of one name exclude each other: two at once could each keep what the other is about to replace, and
 -- wait for one another's rows.
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill reports ' || sqlc.arg(namespace)::text || '/' || sqlc.arg(name)::text, 0));
 

@@ -1,4 +1,4 @@
-module github.com/watchbill/watchbill/hack/tools/promtool-newest
+module github.com/watchbill/watchbill/hack/tools/promtool
 
 go 1.26.8
 

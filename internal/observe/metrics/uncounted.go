@@ -1,5 +1,0 @@
-//go:build uncounted
-
-package metrics
-
-const counting = false
