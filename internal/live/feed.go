@@ -122,7 +122,7 @@ func (f *Feed) Publish() error {
 		health.Status = "degraded"
 	}
 	events = append(events, Event{"health", health, true})
-	if changed, any := f.takeDeployments(); any {
+	if changed, found := f.takeDeployments(); found {
 		events = append(events, Event{"deployments", changed, false})
 	}
 	if stored := f.sources.Stored(); stored != f.stored {
@@ -132,13 +132,13 @@ func (f *Feed) Publish() error {
 	return f.hub.Publish(events...)
 }
 
-func (f *Feed) takeDeployments() (changed Deployments, any bool) {
+func (f *Feed) takeDeployments() (changed Deployments, found bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	changed = Deployments{slices.AppendSeq([]string{}, maps.Keys(f.agents)), f.more}
-	any = f.more || len(f.agents) > 0
+	found = f.more || len(f.agents) > 0
 	slices.Sort(changed.AgentIDs)
 	clear(f.agents)
 	f.more = false
-	return changed, any
+	return changed, found
 }

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/watchbill/watchbill/internal/server/endpoint"
@@ -57,7 +58,7 @@ func (a *API) Of(x *endpoint.Exchange) (*session.Session, error) {
 		if err == nil {
 			return found, nil
 		}
-		if why == error(session.ErrNone) {
+		if errors.Is(why, session.ErrNone) {
 			why = err
 		}
 	}
