@@ -9,7 +9,13 @@ const token = process.env.ADMIN_TOKEN;
 export default defineConfig({
   base: "/ui/",
   plugins: [react()],
-  build: { outDir: "dist", target: "es2022", sourcemap: false, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    outDir: "dist",
+    target: "es2022",
+    sourcemap: false,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
   server: {
     proxy: {
       "/api": { target: server, headers: token ? { Authorization: `Bearer ${token}` } : {} },

@@ -53,14 +53,17 @@ const middleware: Middleware = {
   },
 };
 
-export const client = createClient<paths>({ baseUrl: window.location.origin });
+export const client = createClient<paths, "application/json">({ baseUrl: window.location.origin });
 client.use(middleware);
 
 /** Hooks of TanStack Query, typed by the OpenAPI document. */
 export const api = createHooks(client);
 
 /** The address of an API call, for people to open or copy. */
-export function apiUrl(path: string, query: Record<string, string | number | boolean | undefined> = {}): string {
+export function apiUrl(
+  path: string,
+  query: Record<string, string | number | boolean | undefined> = {},
+): string {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined && value !== "") params.set(name, String(value));

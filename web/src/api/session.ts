@@ -24,7 +24,13 @@ async function getSession(): Promise<Session | null> {
 export function useSession() {
   const queries = useQueryClient();
   useEffect(() => whenRefused(() => queries.invalidateQueries({ queryKey: key })), [queries]);
-  return useQuery({ queryKey: key, queryFn: getSession, staleTime: 60_000, retry: 1, refetchInterval: 300_000 });
+  return useQuery({
+    queryKey: key,
+    queryFn: getSession,
+    staleTime: 60_000,
+    retry: 1,
+    refetchInterval: 300_000,
+  });
 }
 
 export function useSignIn() {
@@ -45,7 +51,10 @@ export function useSignIn() {
 export function useSignOut(session: Session | null) {
   const queries = useQueryClient();
   return async () => {
-    const response = await fetch(path, { method: "DELETE", headers: { "X-CSRF-Token": session?.csrf_token ?? "" } });
+    const response = await fetch(path, {
+      method: "DELETE",
+      headers: { "X-CSRF-Token": session?.csrf_token ?? "" },
+    });
     if (!response.ok && response.status !== 401) throw await errorOf(response);
     queries.clear();
     queries.setQueryData(key, null);

@@ -55,7 +55,13 @@ export const windows = [
 ] as const;
 
 /** The window that the address asks for. */
-export function useWindow(): { id: string; label: string; hours: number; days: number; set: (id: string) => void } {
+export function useWindow(): {
+  id: string;
+  label: string;
+  hours: number;
+  days: number;
+  set: (id: string) => void;
+} {
   const [id, set] = useParam("w", "24h");
   const [known, label, hours] = windows.find(([w]) => w === id) ?? windows[4];
   return { id: known, label, hours, days: Math.max(1, Math.ceil(hours / 24)), set };
