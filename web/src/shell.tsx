@@ -1,4 +1,11 @@
-import { ActionIcon, Button, Menu, NativeSelect, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  type MantineColorScheme,
+  NativeSelect,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { useClickOutside } from "@mantine/hooks";
 import { useIsFetching, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
@@ -71,10 +78,10 @@ export function Shell({ session, children }: { session: Session; children: React
         </ul>
       </nav>
       <div className="content">
-        <header className="top">
+        <section className="top" aria-label="View">
           <h1>{current?.[1] ?? "Not found"}</h1>
           <Controls windowed={windowed.includes(place)} session={session} />
-        </header>
+        </section>
         <main id="main" tabIndex={-1}>
           {children}
         </main>
@@ -148,45 +155,57 @@ function RefreshNow() {
   );
 }
 
+const schemes = [
+  { value: "auto", label: "As the system" },
+  { value: "light", label: "Light" },
+  { value: "dark", label: "Dark" },
+];
+
+/** Zone, colors and the session, in a box that a button opens. */
 function Preferences({ session }: { session: Session }) {
   const { zone, setZone } = useSettings();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const signOut = useSignOut(session);
   const [failed, setFailed] = useState(false);
+  const [open, setOpen] = useState(false);
+  const box = useClickOutside<HTMLDivElement>(() => setOpen(false));
   return (
-    <Menu position="bottom-end" width={230}>
-      <Menu.Target>
-        <Button size="xs" variant="default">
-          {zone === "utc" ? "UTC" : "Local time"} · {session.role}
-        </Button>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>Times</Menu.Label>
-        <Menu.Item onClick={() => setZone("local")} aria-current={zone === "local"}>
-          {zoneName("local")}
-          {zone === "local" && " ✓"}
-        </Menu.Item>
-        <Menu.Item onClick={() => setZone("utc")} aria-current={zone === "utc"}>
-          UTC{zone === "utc" && " ✓"}
-        </Menu.Item>
-        <Menu.Divider />
-        <Menu.Label>Colors</Menu.Label>
-        {(["auto", "light", "dark"] as const).map((scheme) => (
-          <Menu.Item
-            key={scheme}
-            onClick={() => setColorScheme(scheme)}
-            aria-current={colorScheme === scheme}
-          >
-            {{ auto: "As the system", light: "Light", dark: "Dark" }[scheme]}
-            {colorScheme === scheme && " ✓"}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Label>Session until {full(new Date(session.expires_at), zone)}</Menu.Label>
-        <Menu.Item closeMenuOnClick={false} onClick={() => signOut().catch(() => setFailed(true))}>
-          {failed ? "Could not sign out. Try again" : "Sign out"}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <div className="preferences" ref={box}>
+      <Button
+        size="xs"
+        variant="default"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+        onKeyDown={(e) => e.key === "Escape" && setOpen(false)}
+      >
+        {zone === "utc" ? "UTC" : "Local time"} · {session.role}
+      </Button>
+      {open && (
+        // biome-ignore lint/a11y/noStaticElementInteractions: Escape closes the box from all of its controls
+        <div className="box" onKeyDown={(e) => e.key === "Escape" && setOpen(false)}>
+          <NativeSelect
+            size="xs"
+            label="Times"
+            value={zone}
+            onChange={(e) => setZone(e.currentTarget.value === "utc" ? "utc" : "local")}
+            data={[
+              { value: "local", label: zoneName("local") },
+              { value: "utc", label: "UTC" },
+            ]}
+          />
+          <NativeSelect
+            size="xs"
+            label="Colors"
+            value={colorScheme}
+            onChange={(e) => setColorScheme(e.currentTarget.value as MantineColorScheme)}
+            data={schemes}
+          />
+          <p className="muted">Session until {full(new Date(session.expires_at), zone)}</p>
+          <Button size="xs" variant="default" onClick={() => signOut().catch(() => setFailed(true))}>
+            {failed ? "Could not sign out. Try again" : "Sign out"}
+          </Button>
+        </div>
+      )}
+    </div>
   );
 }

@@ -27,7 +27,7 @@ function problem(status, code, detail) {
 /** Starts the front of the server at a URL, and returns its own URL and a function that stops it. */
 export async function startFront(target, adminToken) {
   const sessions = new Map();
-  const agent = new http.Agent({ keepAlive: true });
+  const agent = new http.Agent({ keepAlive: false });
 
   async function session(request, response) {
     const id = sessionOf(request);

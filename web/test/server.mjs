@@ -100,8 +100,8 @@ const hex = (n, length) => n.toString(16).padStart(length, "0");
 
 /** Records a trace, hostile names and a report, and waits until the simulation has made some figures. */
 export async function seed(server) {
-  const trace = hex(0xabcdef, 32);
   const begin = Date.now() - 60_000;
+  const trace = hex(begin, 32);
   const span = (n, parent, more) => ({
     user_id: "page-test",
     trace_id: trace,
@@ -160,10 +160,8 @@ export async function seed(server) {
     },
   ];
   await call(server, server.ingestToken, "POST", "/api/executions", { executions });
-  await call(server, server.adminToken, "POST", "/api/agents", {
-    id: "hostile",
-    name: hostile.slice(0, 200),
-  });
+  const id = `hostile-${begin}`;
+  await call(server, server.adminToken, "POST", "/api/agents", { id, name: hostile });
   await call(server, server.adminToken, "POST", "/api/deployments", {
     agent_ids: [id],
     name: hostile,

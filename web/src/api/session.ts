@@ -35,11 +35,11 @@ export function useSession() {
 
 export function useSignIn() {
   const queries = useQueryClient();
-  return async (token: string) => {
+  return async (by: { token: string } | { code: string }) => {
     const response = await fetch(path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ token }),
+      body: JSON.stringify(by),
     });
     if (!response.ok) throw await errorOf(response);
     const session = (await response.json()) as Session;
@@ -56,7 +56,7 @@ export function useSignOut(session: Session | null) {
       headers: { "X-CSRF-Token": session?.csrf_token ?? "" },
     });
     if (!response.ok && response.status !== 401) throw await errorOf(response);
-    queries.clear();
     queries.setQueryData(key, null);
+    queries.removeQueries({ predicate: (query) => query.queryKey[0] !== key[0] });
   };
 }

@@ -50,6 +50,11 @@ export function full(t: Date, zone: Zone): string {
   return format(zone, "full").format(t);
 }
 
+/** A time of full without its year, where that says nothing. */
+export function withoutYear(text: string): string {
+  return text.replace(/ \d{4},/, ",");
+}
+
 /** From when until when, with the dates only where they say something. */
 export function span(from: Date, to: Date, zone: Zone): string {
   const [first, last] = [date(from, zone), date(to, zone)];

@@ -3,7 +3,7 @@ import { Link } from "wouter";
 import { exactUsd, titleCase, usd } from "../lib/format";
 import { useSettings } from "../lib/settings";
 import { printable, shorten } from "../lib/text";
-import { ago, full } from "../lib/time";
+import { ago, full, withoutYear } from "../lib/time";
 
 export type Tone = "ok" | "warn" | "bad" | "info" | "none";
 
@@ -56,9 +56,10 @@ export function When({ at, absolute = false }: { at: string | undefined; absolut
   if (!at) return <span className="muted">never</span>;
   const t = new Date(at);
   const [local, utc] = [full(t, zone), `${full(t, "utc")} UTC`];
+  const brief = t.getFullYear() === new Date().getFullYear() ? withoutYear(local) : local;
   return (
-    <time dateTime={at} title={absolute ? utc : `${local} · ${utc}`}>
-      {absolute ? local : ago(t, new Date())}
+    <time dateTime={at} title={`${local} · ${utc}`}>
+      {absolute ? brief : ago(t, new Date())}
     </time>
   );
 }

@@ -12,7 +12,7 @@ export function Text({ of, label, className = "" }: { of: string; label: string;
   return (
     <div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard */}
-      <section className={`text ${className}`} tabIndex={0} aria-label={label}>
+      <section className={`text ${className}`} tabIndex={0} aria-label={`${label}, text`}>
         {printableLines(shown)}
       </section>
       <div className="pager">

@@ -50,6 +50,7 @@ function options(
     font: "11px system-ui, sans-serif",
   };
   const lines = bars ? [...props.lines].reverse() : props.lines;
+  const daily = (props.times[1] ?? 0) - (props.times[0] ?? 0) >= 86_400;
   const zoned = (ts: number) =>
     zone === "utc" ? uPlot.tzDate(new Date(ts * 1000), "UTC") : new Date(ts * 1000);
   return {
@@ -58,7 +59,7 @@ function options(
     tzDate: zoned,
     legend: { show: false },
     cursor: { points: { size: 6 }, drag: { x: true, y: false }, y: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: {
       x:
         bars && props.times.length > 1
@@ -69,6 +70,7 @@ function options(
     axes: [
       {
         ...axis,
+        incrs: daily ? days : undefined,
         size: 28,
         space: 70,
         values: (_u, ticks, _axis, _space, step) => axisTimes(ticks, step, zoned),
@@ -80,6 +82,7 @@ function options(
   };
 }
 
+const days = [1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * 86_400);
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /** Times of the axis: hours of a day, and the day where it begins. */

@@ -49,7 +49,7 @@ export function DataTable<T>({
   const [current, setOrder] = useParam(sortParam, order);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section className="scroll" tabIndex={0} aria-label={label}>
+    <section className="scroll" tabIndex={0} aria-label={`${label}, table`}>
       <table className="table">
         <thead>
           <tr>

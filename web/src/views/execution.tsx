@@ -54,8 +54,8 @@ function Summary({ of: x, source }: { of: Schemas["Execution"]; source: string }
         />
         <Stat
           label="Cost"
-          value={<Money of={x} />}
-          note={x.price_version ? `prices of ${x.price_version}` : undefined}
+          value={x.model_used || x.tokens_used > 0 ? <Money of={x} /> : "–"}
+          note={x.price_version && x.cost_usd !== null ? `prices of ${x.price_version}` : undefined}
         />
         <Stat
           label="Model"
@@ -131,7 +131,7 @@ function Tokens({ of: x, price }: { of: Execution; price: Schemas["AppliedPrice"
               </td>
               <td className="number">{exact(x.tokens_used)}</td>
               <td className="number">
-                <b>{x.cost_usd === null ? "no price" : exactUsd(x.cost_usd)}</b>
+                <b>{x.cost_usd === null ? (x.tokens_used > 0 ? "no price" : "–") : exactUsd(x.cost_usd)}</b>
               </td>
             </tr>
           </tbody>
@@ -148,8 +148,10 @@ function Tokens({ of: x, price }: { of: Execution; price: Schemas["AppliedPrice"
             )}
             .{!price.in_force && " The cost was computed by an earlier price table."}
           </>
-        ) : (
+        ) : x.model_used ? (
           "The price table has no price for this model."
+        ) : (
+          "No model was named."
         )}
         {x.provider_cost_usd !== null &&
           x.provider_cost_usd !== undefined &&

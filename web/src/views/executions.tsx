@@ -14,6 +14,23 @@ const texts = ["agent", "model", "user_id", "session_id", "trace_id", "execution
 const numbers = ["min_duration_ms", "max_duration_ms", "min_cost_usd", "max_cost_usd"] as const;
 const all = [...texts, ...numbers, "status", "kind"];
 
+const more = ["session_id", "trace_id", "execution_id", ...numbers, "kind"];
+
+const statuses: [string, string][] = [
+  ["", "Any"],
+  ["success", "Success"],
+  ["failed", "Failed or timed out"],
+  ["failure", "Failure"],
+  ["timeout", "Timeout"],
+];
+
+const kinds: [string, string][] = [
+  ["", "Any"],
+  ["agent", "Agent's run"],
+  ["inference", "Call of a model"],
+  ["tool", "Use of a tool"],
+];
+
 /** The filters of the address as the API takes them. */
 export function filtersOf(params: URLSearchParams) {
   const query: {
@@ -68,34 +85,9 @@ export default function Executions() {
         <div className="filters">
           <TextFilter name="agent" label="Agent" />
           <TextFilter name="model" label="Model" />
-          <ChoiceFilter
-            name="status"
-            label="Status"
-            choices={[
-              ["", "Any"],
-              ["success", "Success"],
-              ["failed", "Failed or timed out"],
-              ["failure", "Failure"],
-              ["timeout", "Timeout"],
-            ]}
-          />
-          <ChoiceFilter
-            name="kind"
-            label="Kind"
-            choices={[
-              ["", "Any"],
-              ["agent", "Agent's run"],
-              ["inference", "Call of a model"],
-              ["tool", "Use of a tool"],
-            ]}
-          />
+          <ChoiceFilter name="status" label="Status" choices={statuses} />
           <TextFilter name="user_id" label="User" />
-          <TextFilter name="session_id" label="Session" />
-          <TextFilter name="trace_id" label="Trace" />
-          <TextFilter name="execution_id" label="Execution" />
           <TextFilter name="error" label="Error contains" className="grow" />
-          <TextFilter name="min_duration_ms" label="At least (ms)" />
-          <TextFilter name="min_cost_usd" label="At least (USD)" />
           <Button
             className="fixed"
             size="xs"
@@ -106,6 +98,19 @@ export default function Executions() {
             Clear
           </Button>
         </div>
+        <details className="more" open={more.some((name) => params.has(name))}>
+          <summary>More filters</summary>
+          <div className="filters">
+            <ChoiceFilter name="kind" label="Kind" choices={kinds} />
+            <TextFilter name="session_id" label="Session" />
+            <TextFilter name="trace_id" label="Trace" />
+            <TextFilter name="execution_id" label="Execution" />
+            <TextFilter name="min_duration_ms" label="At least (ms)" />
+            <TextFilter name="max_duration_ms" label="At most (ms)" />
+            <TextFilter name="min_cost_usd" label="At least (USD)" />
+            <TextFilter name="max_cost_usd" label="At most (USD)" />
+          </div>
+        </details>
       </Panel>
       <Panel
         title="Executions"

@@ -51,7 +51,7 @@ function Now() {
               <Stat
                 label="Success rate"
                 value={m.total_requests === 0 ? "–" : percent(m.success_rate)}
-                note={`${count(m.failed)} failed, ${count(m.timeouts)} of them in time-outs`}
+                note={`${count(m.failed)} failed, ${count(m.timeouts)} timed out`}
                 tone={m.total_requests > 0 && m.success_rate < 0.95 ? "bad" : undefined}
                 to={link("/executions", { status: "failed" })}
               />

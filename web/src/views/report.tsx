@@ -71,7 +71,7 @@ function One({ of: r, half }: { of: Report; half: boolean }) {
         </>
       }
     >
-      <ObjectiveTable objectives={r.objectives} />
+      <ObjectiveTable objectives={r.objectives} label={`Objectives of ${r.name || "the report"} ${r.id}`} />
     </Panel>
   );
 }

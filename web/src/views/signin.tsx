@@ -1,5 +1,5 @@
 import { Button, PasswordInput } from "@mantine/core";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { ApiError } from "../api/client";
 import { useSignIn } from "../api/session";
 
@@ -11,11 +11,29 @@ function explain(error: unknown): string {
   return error.detail;
 }
 
+/** Takes the one-time code of a sign-in link out of the address, so that it is in no history. */
+export function takeCode(): string | null {
+  const code = new URLSearchParams(window.location.hash.slice(1)).get("code");
+  if (code) window.history.replaceState(null, "", window.location.pathname + window.location.search);
+  return code;
+}
+
 export function SignIn() {
   const signIn = useSignIn();
   const [token, setToken] = useState("");
   const [fault, setFault] = useState("");
   const [busy, setBusy] = useState(false);
+
+  // The link's code is used once, when the page is opened.
+  useEffect(() => {
+    const code = takeCode();
+    if (!code) return;
+    setBusy(true);
+    signIn({ code }).catch(() => {
+      setFault("The link has been used or has expired. Enter a token.");
+      setBusy(false);
+    });
+  }, []);
 
   async function submit(event: FormEvent) {
     event.preventDefault();
@@ -26,7 +44,7 @@ export function SignIn() {
     }
     setBusy(true);
     try {
-      await signIn(given);
+      await signIn({ token: given });
     } catch (error) {
       setFault(explain(error));
       setBusy(false);

@@ -45,6 +45,7 @@ const columns: Column<Result>[] = [
     id: "target",
     title: "Target",
     number: true,
+    wide: true,
     cell: (o) =>
       `${o.comparison} ${inUnit(o.target, o.unit)}${o.tolerance ? ` × ${percent(o.tolerance)}` : ""}`,
   },
@@ -78,10 +79,16 @@ const columns: Column<Result>[] = [
   },
 ];
 
-export function ObjectiveTable({ objectives }: { objectives: Result[] }) {
+export function ObjectiveTable({
+  objectives,
+  label = "Objectives",
+}: {
+  objectives: Result[];
+  label?: string;
+}) {
   return (
     <DataTable
-      label="Objectives"
+      label={label}
       rows={objectives}
       columns={columns}
       rowKey={(o) => o.name}
