@@ -121,6 +121,42 @@ func (e DeploymentStatus) Valid() bool {
 	}
 }
 
+// Defines values for EventKind.
+const (
+	EventKindAgentDeleted      EventKind = "agent_deleted"
+	EventKindAgentEnrolled     EventKind = "agent_enrolled"
+	EventKindAttemptFailed     EventKind = "attempt_failed"
+	EventKindDeploymentCreated EventKind = "deployment_created"
+	EventKindDeploymentEnded   EventKind = "deployment_ended"
+	EventKindNameRegistered    EventKind = "name_registered"
+	EventKindReportCreated     EventKind = "report_created"
+	EventKindUserErased        EventKind = "user_erased"
+)
+
+// Valid indicates whether the value is a known member of the EventKind enum.
+func (e EventKind) Valid() bool {
+	switch e {
+	case EventKindAgentDeleted:
+		return true
+	case EventKindAgentEnrolled:
+		return true
+	case EventKindAttemptFailed:
+		return true
+	case EventKindDeploymentCreated:
+		return true
+	case EventKindDeploymentEnded:
+		return true
+	case EventKindNameRegistered:
+		return true
+	case EventKindReportCreated:
+		return true
+	case EventKindUserErased:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExecutionKind.
 const (
 	ExecutionKindAgent     ExecutionKind = "agent"
@@ -142,6 +178,48 @@ func (e ExecutionKind) Valid() bool {
 	}
 }
 
+// Defines values for ExecutionListFormat.
+const (
+	ExecutionListFormatCSV    ExecutionListFormat = "csv"
+	ExecutionListFormatJSON   ExecutionListFormat = "json"
+	ExecutionListFormatNdjson ExecutionListFormat = "ndjson"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionListFormat enum.
+func (e ExecutionListFormat) Valid() bool {
+	switch e {
+	case ExecutionListFormatCSV:
+		return true
+	case ExecutionListFormatJSON:
+		return true
+	case ExecutionListFormatNdjson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionSeriesGroupBy.
+const (
+	ExecutionSeriesGroupByAgent  ExecutionSeriesGroupBy = "agent"
+	ExecutionSeriesGroupByModel  ExecutionSeriesGroupBy = "model"
+	ExecutionSeriesGroupByStatus ExecutionSeriesGroupBy = "status"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionSeriesGroupBy enum.
+func (e ExecutionSeriesGroupBy) Valid() bool {
+	switch e {
+	case ExecutionSeriesGroupByAgent:
+		return true
+	case ExecutionSeriesGroupByModel:
+		return true
+	case ExecutionSeriesGroupByStatus:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExecutionStatus.
 const (
 	ExecutionStatusFailure ExecutionStatus = "failure"
@@ -157,6 +235,30 @@ func (e ExecutionStatus) Valid() bool {
 	case ExecutionStatusSuccess:
 		return true
 	case ExecutionStatusTimeout:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExecutionStatusFilter.
+const (
+	ExecutionStatusFilterFailed  ExecutionStatusFilter = "failed"
+	ExecutionStatusFilterFailure ExecutionStatusFilter = "failure"
+	ExecutionStatusFilterSuccess ExecutionStatusFilter = "success"
+	ExecutionStatusFilterTimeout ExecutionStatusFilter = "timeout"
+)
+
+// Valid indicates whether the value is a known member of the ExecutionStatusFilter enum.
+func (e ExecutionStatusFilter) Valid() bool {
+	switch e {
+	case ExecutionStatusFilterFailed:
+		return true
+	case ExecutionStatusFilterFailure:
+		return true
+	case ExecutionStatusFilterSuccess:
+		return true
+	case ExecutionStatusFilterTimeout:
 		return true
 	default:
 		return false
@@ -199,6 +301,24 @@ func (e HealthStatus) Valid() bool {
 	case HealthStatusDown:
 		return true
 	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MetricsSeriesGroupBy.
+const (
+	MetricsSeriesGroupByEndpoint MetricsSeriesGroupBy = "endpoint"
+	MetricsSeriesGroupByStatus   MetricsSeriesGroupBy = "status"
+)
+
+// Valid indicates whether the value is a known member of the MetricsSeriesGroupBy enum.
+func (e MetricsSeriesGroupBy) Valid() bool {
+	switch e {
+	case MetricsSeriesGroupByEndpoint:
+		return true
+	case MetricsSeriesGroupByStatus:
 		return true
 	default:
 		return false
@@ -283,6 +403,72 @@ func (e StatusReportStatus) Valid() bool {
 	}
 }
 
+// Defines values for Step.
+const (
+	StepN12H Step = "12h"
+	StepN15M Step = "15m"
+	StepN1D  Step = "1d"
+	StepN1H  Step = "1h"
+	StepN1M  Step = "1m"
+	StepN30M Step = "30m"
+	StepN3H  Step = "3h"
+	StepN5M  Step = "5m"
+	StepN6H  Step = "6h"
+	StepN7D  Step = "7d"
+)
+
+// Valid indicates whether the value is a known member of the Step enum.
+func (e Step) Valid() bool {
+	switch e {
+	case StepN12H:
+		return true
+	case StepN15M:
+		return true
+	case StepN1D:
+		return true
+	case StepN1H:
+		return true
+	case StepN1M:
+		return true
+	case StepN30M:
+		return true
+	case StepN3H:
+		return true
+	case StepN5M:
+		return true
+	case StepN6H:
+		return true
+	case StepN7D:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserSort.
+const (
+	UserSortCost     UserSort = "cost"
+	UserSortRequests UserSort = "requests"
+	UserSortTokens   UserSort = "tokens"
+	UserSortUser     UserSort = "user"
+)
+
+// Valid indicates whether the value is a known member of the UserSort enum.
+func (e UserSort) Valid() bool {
+	switch e {
+	case UserSortCost:
+		return true
+	case UserSortRequests:
+		return true
+	case UserSortTokens:
+		return true
+	case UserSortUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Verdict.
 const (
 	VerdictFail   Verdict = "Fail"
@@ -326,6 +512,50 @@ func (e GetReportParamsFormat) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AdoptedAgent defines model for AdoptedAgent.
+type AdoptedAgent struct {
+	Agent string `json:"agent"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
+	CostUSD *USD `json:"cost_usd"`
+
+	// New Whether nothing earlier is stored of it.
+	New      bool  `json:"new"`
+	Requests int64 `json:"requests"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+}
+
+// AdoptionAnswer defines model for AdoptionAnswer.
+type AdoptionAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// Weeks The earliest first.
+	Weeks []AdoptionWeek `json:"weeks"`
+}
+
+// AdoptionWeek defines model for AdoptionWeek.
+type AdoptionWeek struct {
+	ActiveAgents int64 `json:"active_agents"`
+	ActiveUsers  int64 `json:"active_users"`
+
+	// Agents The most requests first, at most 100; agents beyond those that are told apart are `other`.
+	Agents []AdoptedAgent `json:"agents"`
+	From   time.Time      `json:"from"`
+
+	// NewAgents Active agents of which nothing earlier is stored.
+	NewAgents int64 `json:"new_agents"`
+
+	// NewUsers Active users of whom nothing earlier is stored.
+	NewUsers int64     `json:"new_users"`
+	To       time.Time `json:"to"`
+
+	// Week Its ISO number, such as 2026-W03.
+	Week string `json:"week"`
 }
 
 // Agent Example: {"id":"edge-eu-017","labels":{"region":"eu","tier":"edge"},"last_seen_at":"2026-01-15T09:30:00Z","name":"Edge node 17, Frankfurt","poll_interval_seconds":10,"registered_at":"2026-01-01T00:00:00Z","state":"online","version":"1.4.2"}
@@ -380,6 +610,22 @@ type AgentOptions = json.RawMessage
 
 // AgentState `late` after one and a half of the intervals that the agent was last told have passed without a poll, `offline` after six, or when it never polled.
 type AgentState string
+
+// AppliedPrice What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
+// price. `in_force` is false if the cost comes from another version of the table, `price_version` of the execution.
+type AppliedPrice struct {
+	// InForce Whether the execution's cost comes from this version.
+	InForce bool `json:"in_force"`
+
+	// Model The entry of the table, which may be a pattern.
+	Model    string `json:"model"`
+	Provider string `json:"provider,omitempty,omitzero"`
+	Source   string `json:"source,omitempty,omitzero"`
+
+	// USDPerMillionTokens By kind of token: input, output, cache_read, cache_write and so on, after the factors of tier and region.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens"`
+	Version             string             `json:"version"`
+}
 
 // CostGroupBy defines model for CostGroupBy.
 type CostGroupBy string
@@ -745,6 +991,46 @@ type ErrorRateObjective struct {
 // Example: {"404":3,"503":1}
 type ErrorsByStatus map[string]int64
 
+// Event defines model for Event.
+type Event struct {
+	Time time.Time `json:"time"`
+
+	// Actor Who did it, as far as that is stored: `administrator`, `enrollment token NAME`, `agent ID`, `namespace NAME` or `watchbill`; empty if unknown.
+	Actor string `json:"actor"`
+
+	// AgentID The agent of the fleet.
+	AgentID string `json:"agent_id,omitempty,omitzero"`
+
+	// DeploymentID The deployment.
+	DeploymentID string    `json:"deployment_id,omitempty,omitzero"`
+	Kind         EventKind `json:"kind"`
+
+	// Message What the agent said of it, at most 1024 characters.
+	Message string `json:"message,omitempty,omitzero"`
+
+	// Name Of the agent, deployment, report, or the agent or model of executions.
+	Name string `json:"name,omitempty,omitzero"`
+
+	// ReportID The report.
+	ReportID string `json:"report_id,omitempty,omitzero"`
+
+	// Status How the deployment or attempt ended, the verdict of the report, or the kind of the name.
+	Status string `json:"status,omitempty,omitzero"`
+}
+
+// EventKind defines model for EventKind.
+type EventKind string
+
+// EventList defines model for EventList.
+type EventList struct {
+	// Status Always `success`; errors are problem documents.
+	Status string  `json:"status"`
+	Events []Event `json:"events"`
+
+	// NextCursor Where the next page begins. Left out on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+}
+
 // Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
 //
 // Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no answer in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
@@ -811,6 +1097,22 @@ type Execution struct {
 	// Usage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
 	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
 	Variant string         `json:"variant,omitempty,omitzero"`
+}
+
+// ExecutionAnswer defines model for ExecutionAnswer.
+type ExecutionAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// Execution An execution as it is stored. What was sent of it, after the bounds and masks of the configuration.
+	//
+	// Example: {"agent_name":"main_orchestrator","cache_read_tokens":0,"cache_write_tokens":0,"cost_usd":0.00045,"created_at":"2026-01-15T09:30:00.125Z","error_message":"no answer in 30 s","execution_id":"4bf92f35-77b3","execution_time_ms":30000,"input_data":{"message":"Create flashcards about Python"},"input_tokens":1000,"kind":"agent","model_used":"gpt-4o-mini","output_data":null,"output_tokens":500,"price_version":"2026-01-01","reasoning_tokens":0,"request_id":"req-1","session_id":"session-7","status":"timeout","tokens_used":1500,"user_id":"18717267-0855-433c-b160-04c3443daa80"}
+	Execution Execution `json:"execution"`
+
+	// Price What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
+	// price. `in_force` is false if the cost comes from another version of the table, `price_version` of the execution.
+	Price *AppliedPrice   `json:"price,omitempty"`
+	Trace *ExecutionTrace `json:"trace,omitempty"`
 }
 
 // ExecutionBilling What the price depends on beside the model, the time and the tokens.
@@ -888,6 +1190,9 @@ type ExecutionFigures struct {
 // ExecutionKind An agent's run, one call of a model, or one use of a tool.
 type ExecutionKind string
 
+// ExecutionListFormat defines model for ExecutionListFormat.
+type ExecutionListFormat string
+
 // ExecutionMetrics defines model for ExecutionMetrics.
 type ExecutionMetrics struct {
 	TotalRequests int64 `json:"total_requests"`
@@ -957,14 +1262,197 @@ type ExecutionMetricsAnswer struct {
 	Metrics ExecutionMetrics `json:"metrics"`
 }
 
+// ExecutionNode defines model for ExecutionNode.
+type ExecutionNode struct {
+	// Children The earliest first. Below the 32nd level there are none; what would be there is beside its parent.
+	Children []ExecutionNode `json:"children"`
+
+	// Execution An execution without its input and output.
+	Execution ExecutionSummary `json:"execution"`
+}
+
+// ExecutionPoint defines model for ExecutionPoint.
+type ExecutionPoint struct {
+	// Time When the point's time begins.
+	Time time.Time `json:"time"`
+
+	// ActiveUsers Users with requests or usage. Only with `active_users=true`.
+	ActiveUsers *int64  `json:"active_users,omitempty"`
+	AvgTimeMs   float64 `json:"avg_time_ms"`
+
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Count Requests; of a model, calls.
+	Count int64 `json:"count"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// ErrorRate Failures and timeouts over all; 0 where there was none.
+	ErrorRate float64 `json:"error_rate"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
+
+	// ExecutionTimeMs Percentiles, within 1 %; 0 where there was no execution.
+	ExecutionTimeMs ExecutionTimes `json:"execution_time_ms"`
+	Failed          int64          `json:"failed"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
+
+	// SuccessRate Successful over all; 0 where there was none.
+	SuccessRate float64 `json:"success_rate"`
+	Successful  int64   `json:"successful"`
+
+	// Timeouts How many timed out, of those that failed.
+	Timeouts int64 `json:"timeouts"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens      TokenCounts `json:"tokens"`
+	TotalTokens int64       `json:"total_tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+}
+
+// ExecutionSeries defines model for ExecutionSeries.
+type ExecutionSeries struct {
+	// Key The agent, model or status; empty without `group_by`, `other` for the rest.
+	Key    string           `json:"key"`
+	Points []ExecutionPoint `json:"points"`
+}
+
+// ExecutionSeriesAnswer defines model for ExecutionSeriesAnswer.
+type ExecutionSeriesAnswer struct {
+	// Status Always `success`; errors are problem documents.
+	Status string             `json:"status"`
+	Series ExecutionSeriesSet `json:"series"`
+}
+
+// ExecutionSeriesGroupBy defines model for ExecutionSeriesGroupBy.
+type ExecutionSeriesGroupBy string
+
+// ExecutionSeriesSet defines model for ExecutionSeriesSet.
+type ExecutionSeriesSet struct {
+	GroupBy ExecutionSeriesGroupBy `json:"group_by,omitempty,omitzero"`
+
+	// Series With the most requests or calls first.
+	Series      []ExecutionSeries `json:"series"`
+	Step        Step              `json:"step"`
+	StepSeconds int64             `json:"step_seconds"`
+	Window      ExecutionWindow   `json:"window"`
+}
+
 // ExecutionStatus defines model for ExecutionStatus.
 type ExecutionStatus string
+
+// ExecutionStatusFilter defines model for ExecutionStatusFilter.
+type ExecutionStatusFilter string
+
+// ExecutionSummary An execution without its input and output.
+type ExecutionSummary struct {
+	// CreatedAt When it began.
+	CreatedAt   time.Time `json:"created_at"`
+	ExecutionID string    `json:"execution_id"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID    UserID  `json:"user_id"`
+	SessionID *string `json:"session_id"`
+	RequestID *string `json:"request_id"`
+	AgentName string  `json:"agent_name"`
+
+	// Kind An agent's run, one call of a model, or one use of a tool.
+	Kind            ExecutionKind   `json:"kind"`
+	Status          ExecutionStatus `json:"status"`
+	ExecutionTimeMs float64         `json:"execution_time_ms"`
+	ModelUsed       *string         `json:"model_used"`
+	TokensUsed      int64           `json:"tokens_used"`
+
+	// CostUSD To the billionth. Null where the model has no price, or the tokens came without their kinds.
+	CostUSD *USD `json:"cost_usd"`
+
+	// ErrorMessage Its first 1024 characters.
+	ErrorMessage     *string `json:"error_message"`
+	CacheReadTokens  int64   `json:"cache_read_tokens"`
+	CacheWriteTokens int64   `json:"cache_write_tokens"`
+
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// Currency The display currency, such as EUR.
+	Currency     string `json:"currency,omitempty,omitzero"`
+	InputTokens  int64  `json:"input_tokens"`
+	OutputTokens int64  `json:"output_tokens"`
+	ParentSpanID string `json:"parent_span_id,omitempty,omitzero"`
+
+	// PriceVersion The price table that the cost comes from.
+	PriceVersion string `json:"price_version,omitempty,omitzero"`
+	Provider     string `json:"provider,omitempty,omitzero"`
+
+	// ProviderCostUSD What the provider said it charges. Left out where it did not.
+	ProviderCostUSD *USD `json:"provider_cost_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate        string `json:"rate_date,omitempty,omitzero"`
+	ReasoningTokens int64  `json:"reasoning_tokens"`
+	SpanID          string `json:"span_id,omitempty,omitzero"`
+	TraceID         string `json:"trace_id,omitempty,omitzero"`
+
+	// Usage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
+	Usage   ExecutionUsage `json:"usage,omitempty,omitzero"`
+	Variant string         `json:"variant,omitempty,omitzero"`
+}
+
+// ExecutionSummaryList defines model for ExecutionSummaryList.
+type ExecutionSummaryList struct {
+	// Status Always `success`; errors are problem documents.
+	Status     string             `json:"status"`
+	Executions []ExecutionSummary `json:"executions"`
+
+	// NextCursor Where the next page begins. Left out on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+
+	// SearchedTo All matches that began later are on this page or an earlier one. Without a `next_cursor`, the beginning of the window.
+	SearchedTo time.Time `json:"searched_to"`
+}
 
 // ExecutionTimes Percentiles, within 1 %; 0 where there was no execution.
 type ExecutionTimes struct {
 	P50 float64 `json:"p50"`
 	P95 float64 `json:"p95"`
 	P99 float64 `json:"p99"`
+}
+
+// ExecutionTrace defines model for ExecutionTrace.
+type ExecutionTrace struct {
+	// Complete Whether all executions of the trace are in the tree.
+	Complete bool `json:"complete"`
+
+	// Executions How many executions the tree has.
+	Executions int32 `json:"executions"`
+
+	// Roots Executions below no other execution of the tree, the earliest first.
+	Roots   []ExecutionNode `json:"roots"`
+	TraceID string          `json:"trace_id"`
 }
 
 // ExecutionUsage What is known of the tokens. Left out where no model ran, or nothing was recorded of it.
@@ -1115,6 +1603,22 @@ type Metrics struct {
 	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
 	Window Window `json:"window"`
 }
+
+// MetricsSeries defines model for MetricsSeries.
+type MetricsSeries struct {
+	GroupBy MetricsSeriesGroupBy `json:"group_by,omitempty,omitzero"`
+
+	// Series With the most requests first.
+	Series      []TrafficSeries `json:"series"`
+	Step        Step            `json:"step"`
+	StepSeconds int64           `json:"step_seconds"`
+
+	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
+	Window Window `json:"window"`
+}
+
+// MetricsSeriesGroupBy defines model for MetricsSeriesGroupBy.
+type MetricsSeriesGroupBy string
 
 // Name Example: {"kind":"agent","name":"planner","since":"2026-11-30T09:00:00Z"}
 type Name struct {
@@ -1418,6 +1922,14 @@ type PendingDeploymentsMetrics struct {
 
 	// Window Example: {"covered_seconds":86390,"from":"2026-01-14T09:30:00Z","to":"2026-01-15T09:30:00Z"}
 	Window Window `json:"window"`
+}
+
+// PollCounts Polls for pending deployments, by what they found. Left out with `group_by`.
+type PollCounts struct {
+	Delivered   int64 `json:"delivered"`
+	Empty       int64 `json:"empty"`
+	Failed      int64 `json:"failed"`
+	NotModified int64 `json:"not_modified"`
 }
 
 // PollInterval How often the agent is to poll, in seconds.
@@ -1762,6 +2274,9 @@ type StatusReport struct {
 // StatusReportStatus defines model for StatusReport.Status.
 type StatusReportStatus string
 
+// Step defines model for Step.
+type Step string
+
 // SuccessRateObjective The share of requests to AI agents that succeed is above the least.
 type SuccessRateObjective struct {
 	// Agent All agents together when left out.
@@ -1804,6 +2319,95 @@ type Traffic struct {
 	RPS float64 `json:"rps"`
 }
 
+// TrafficPoint defines model for TrafficPoint.
+type TrafficPoint struct {
+	// Time When the point's time begins.
+	Time time.Time `json:"time"`
+
+	// ClientErrorRate 4xx over all answers.
+	ClientErrorRate float64 `json:"client_error_rate"`
+
+	// CoveredSeconds For how much of it there are figures.
+	CoveredSeconds float64 `json:"covered_seconds"`
+
+	// ErrorRate 5xx over all answers.
+	ErrorRate float64 `json:"error_rate"`
+
+	// ErrorsByStatus Answers with 4xx and 5xx, by status.
+	//
+	// Example: {"404":3,"503":1}
+	ErrorsByStatus ErrorsByStatus `json:"errors_by_status"`
+
+	// LatencyMs Milliseconds until an answer was ready. Percentiles are within 1 %. Left out where nothing was answered.
+	//
+	// Example: {"max":41,"mean":1.2,"p50":0.8,"p95":3.1,"p99":9.7}
+	LatencyMs Latency `json:"latency_ms,omitempty,omitzero"`
+
+	// Polls Polls for pending deployments, by what they found. Left out with `group_by`.
+	Polls    *PollCounts `json:"polls,omitempty"`
+	Requests int64       `json:"requests"`
+
+	// RPS Per second.
+	RPS float64 `json:"rps"`
+}
+
+// TrafficSeries defines model for TrafficSeries.
+type TrafficSeries struct {
+	// Key Empty without `group_by`. By endpoint, method and route, such as `GET /api/agents`; by status, such as `404`; `other` for the rest.
+	Key    string         `json:"key"`
+	Points []TrafficPoint `json:"points"`
+}
+
+// User defines model for User.
+type User struct {
+	// Cost The cost in the display currency, exact to the billionth. Left out where none is configured, or there is no rate.
+	Cost *USD `json:"cost,omitempty"`
+
+	// CostUSD USD, exact to the billionth. Null instead of 0 where tokens have no price or usage is unknown.
+	CostUSD *USD `json:"cost_usd"`
+
+	// Currency The display currency, such as EUR.
+	Currency string `json:"currency,omitempty,omitzero"`
+
+	// EstimatedCostUSD The part of `cost_usd` that comes from estimated tokens.
+	EstimatedCostUSD USD `json:"estimated_cost_usd"`
+
+	// FirstSeenAt The beginning of the quarter of an hour, hour or day of the first execution, also before the window.
+	FirstSeenAt time.Time `json:"first_seen_at"`
+
+	// LastSeenAt The beginning of the quarter of an hour, hour or day of the last execution.
+	LastSeenAt time.Time `json:"last_seen_at"`
+
+	// ProviderCostUSD What providers said they charge. Null where none did. It is in no other sum.
+	ProviderCostUSD *USD `json:"provider_cost_usd"`
+
+	// ProviderDifferenceUSD What providers charge for executions that have a cost here, less that cost; null where both agree.
+	ProviderDifferenceUSD *USD `json:"provider_difference_usd,omitempty"`
+
+	// ProviderUnpricedUSD The part of `provider_cost_usd` for executions that have no cost here; null where there is none.
+	ProviderUnpricedUSD *USD `json:"provider_unpriced_usd,omitempty"`
+
+	// RateDate The date of the rate that `cost` was converted by.
+	RateDate string `json:"rate_date,omitempty,omitzero"`
+
+	// Requests Requests; by model, calls of it.
+	Requests int64 `json:"requests"`
+
+	// Tokens `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
+	Tokens TokenCounts `json:"tokens"`
+
+	// UnknownUsage Executions that ran a model and whose tokens are unknown or estimated.
+	UnknownUsage int64 `json:"unknown_usage"`
+
+	// UnpricedTokens Tokens that have no price and are in no cost.
+	UnpricedTokens int64 `json:"unpriced_tokens"`
+
+	// UserID A user, in the caller's own terms. Without control characters, at most 256 bytes.
+	//
+	// Example: 18717267-0855-433c-b160-04c3443daa80
+	UserID UserID `json:"user_id"`
+}
+
 // UserActivityList defines model for UserActivityList.
 type UserActivityList struct {
 	// Status Always `success`; errors are problem documents.
@@ -1823,6 +2427,24 @@ type UserActivityList struct {
 //
 // Example: 18717267-0855-433c-b160-04c3443daa80
 type UserID = string
+
+// UserList defines model for UserList.
+type UserList struct {
+	// Status Always `success`; errors are problem documents.
+	Status string `json:"status"`
+
+	// ActiveUsers How many users there are in the window.
+	ActiveUsers int64 `json:"active_users"`
+
+	// NextCursor Where the next page begins. Left out on the last page.
+	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
+	TimeZone   string          `json:"time_zone"`
+	Users      []User          `json:"users"`
+	Window     ExecutionWindow `json:"window"`
+}
+
+// UserSort defines model for UserSort.
+type UserSort string
 
 // Verdict Fail when an objective is missed, NoData when there was nothing to judge.
 type Verdict string
@@ -1846,6 +2468,29 @@ type DeploymentID = ID
 // ExecutionName defines model for executionName.
 type ExecutionName = string
 
+// FilterAgent defines model for filterAgent.
+type FilterAgent = string
+
+// FilterExecution defines model for filterExecution.
+type FilterExecution = string
+
+// FilterModel defines model for filterModel.
+type FilterModel = string
+
+// FilterSession defines model for filterSession.
+type FilterSession = string
+
+// FilterTrace defines model for filterTrace.
+type FilterTrace = string
+
+// FilterUser A user, in the caller's own terms. Without control characters, at most 256 bytes.
+//
+// Example: 18717267-0855-433c-b160-04c3443daa80
+type FilterUser = UserID
+
+// From defines model for from.
+type From = time.Time
+
 // GroupID An identifier that the server minted (UUID version 7).
 //
 // Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
@@ -1856,6 +2501,15 @@ type Hours = int32
 
 // Limit defines model for limit.
 type Limit = int32
+
+// Series defines model for series.
+type Series = int32
+
+// SeriesHours defines model for seriesHours.
+type SeriesHours = int32
+
+// To defines model for to.
+type To = time.Time
 
 // BadRequest An error (RFC 9457).
 //
@@ -1913,6 +2567,12 @@ type Unavailable = Problem
 // Example: {"code":"invalid_field","detail":"lease_seconds must be between 5 and 86400","field":"lease_seconds","status":400,"title":"Bad Request","type":"about:blank"}
 type UnsupportedMediaType = Problem
 
+// GetAdoptionParams defines parameters for GetAdoption.
+type GetAdoptionParams struct {
+	// Weeks How many weeks.
+	Weeks *int32 `form:"weeks,omitempty" json:"weeks,omitempty"`
+}
+
 // GetCostsParams defines parameters for GetCosts.
 type GetCostsParams struct {
 	// Days How many days.
@@ -1937,16 +2597,124 @@ type ListExecutionErrorsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListExecutionsParams defines parameters for ListExecutions.
+type ListExecutionsParams struct {
+	// Agent The agent's name.
+	Agent *FilterAgent `form:"agent,omitempty" json:"agent,omitempty"`
+
+	// Model The model's name.
+	Model *FilterModel `form:"model,omitempty" json:"model,omitempty"`
+
+	// UserID The user.
+	UserID *FilterUser `form:"user_id,omitempty" json:"user_id,omitempty"`
+
+	// SessionID The session.
+	SessionID *FilterSession `form:"session_id,omitempty" json:"session_id,omitempty"`
+
+	// TraceID The trace.
+	TraceID *FilterTrace `form:"trace_id,omitempty" json:"trace_id,omitempty"`
+
+	// ExecutionID The execution's id.
+	ExecutionID *FilterExecution `form:"execution_id,omitempty" json:"execution_id,omitempty"`
+
+	// Status How it ended. `failed` is both `failure` and `timeout`.
+	Status *ExecutionStatusFilter `form:"status,omitempty" json:"status,omitempty"`
+
+	// Kind What it was.
+	Kind *ExecutionKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Error A text that the error message contains, in any case.
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+
+	// MinDurationMs The shortest duration.
+	MinDurationMs *float64 `form:"min_duration_ms,omitempty" json:"min_duration_ms,omitempty"`
+
+	// MaxDurationMs The longest duration.
+	MaxDurationMs *float64 `form:"max_duration_ms,omitempty" json:"max_duration_ms,omitempty"`
+
+	// MinCostUSD The lowest cost. An execution without a cost does not match.
+	MinCostUSD *float64 `form:"min_cost_usd,omitempty" json:"min_cost_usd,omitempty"`
+
+	// MaxCostUSD The highest cost. An execution without a cost does not match.
+	MaxCostUSD *float64 `form:"max_cost_usd,omitempty" json:"max_cost_usd,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many entries at most. Of an export, up to 1,000,000, and 10,000 by default.
+	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Format The form of the answer. Without it, `Accept` decides.
+	Format *ExecutionListFormat `form:"format,omitempty" json:"format,omitempty"`
+}
+
+// GetExecutionParams defines parameters for GetExecution.
+type GetExecutionParams struct {
+	// UserID Whose execution it is, if several have the id.
+	UserID *UserID `form:"user_id,omitempty" json:"user_id,omitempty"`
+
+	// CreatedAt When it began, if several have the id.
+	CreatedAt *time.Time `form:"created_at,omitempty" json:"created_at,omitempty"`
+}
+
 // GetExecutionMetricsParams defines parameters for GetExecutionMetrics.
 type GetExecutionMetricsParams struct {
 	// Hours How far back the window reaches.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
 }
 
+// GetExecutionMetricsSeriesParams defines parameters for GetExecutionMetricsSeries.
+type GetExecutionMetricsSeriesParams struct {
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
+	Hours *SeriesHours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step The time between two points. By default the shortest that gives at most 200 points. More than 500 points are rejected.
+	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// GroupBy What to tell the series by. Without it there is one series.
+	GroupBy *ExecutionSeriesGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
+
+	// Limit How many series at most, those with the most requests. All others are summed up in one with the key `other`.
+	Limit *Series `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// ActiveUsers Whether to count the users of each point. This takes a step of at least 15 minutes, and no `group_by`.
+	ActiveUsers *bool `form:"active_users,omitempty" json:"active_users,omitempty"`
+}
+
 // ListUserActivityParams defines parameters for ListUserActivity.
 type ListUserActivityParams struct {
 	// Limit How many entries at most. A page of large ones ends earlier, at about 8 MiB.
 	Limit *int32 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Days How many days.
+	Days *int32 `form:"days,omitempty" json:"days,omitempty"`
+
+	// TimeZone The IANA name of the zone at whose midnight days begin.
+	TimeZone *string `form:"time_zone,omitempty" json:"time_zone,omitempty"`
+
+	// Sort The order; the highest cost, number of requests or number of tokens first, or by id.
+	Sort *UserSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Limit How many entries at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor The last page's `next_cursor`.
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
@@ -2024,6 +2792,27 @@ type AppendDeploymentLogParams struct {
 	Offset int64 `form:"offset" json:"offset"`
 }
 
+// ListEventsParams defines parameters for ListEvents.
+type ListEventsParams struct {
+	// Kind One kind of events.
+	Kind *EventKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// AgentID Events of one agent of the fleet, and of its deployments.
+	AgentID *AgentID `form:"agent_id,omitempty" json:"agent_id,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many entries at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // GetMetricsParams defines parameters for GetMetrics.
 type GetMetricsParams struct {
 	// Hours How far back the window reaches.
@@ -2034,6 +2823,27 @@ type GetMetricsParams struct {
 type GetPendingDeploymentsMetricsParams struct {
 	// Hours How far back the window reaches.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
+}
+
+// GetMetricsSeriesParams defines parameters for GetMetricsSeries.
+type GetMetricsSeriesParams struct {
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
+	Hours *SeriesHours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// Step The time between two points. By default the shortest that gives at most 200 points. More than 500 points are rejected.
+	Step *Step `form:"step,omitempty" json:"step,omitempty"`
+
+	// GroupBy What to tell the series by. Without it there is one series, with the polls.
+	GroupBy *MetricsSeriesGroupBy `form:"group_by,omitempty" json:"group_by,omitempty"`
+
+	// Limit How many series at most, those with the most requests. All others are summed up in one with the key `other`.
+	Limit *Series `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListReportsParams defines parameters for ListReports.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/redact"
@@ -57,6 +58,31 @@ func (p pseudonymous) UserActivity(ctx context.Context, userID string, after exe
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 	})
 	return all[:min(len(all), limit)], nil
+}
+
+// Search finds a user's executions under any pseudonym, and under the name.
+func (p pseudonymous) Search(
+	ctx context.Context, search execution.Search, after execution.Position, limit, candidates int,
+) (execution.Found, error) {
+	var users []string
+	for _, name := range search.UserIDs {
+		users = append(users, p.names.Users(name)...)
+	}
+	search.UserIDs = users
+	return p.Executions.Search(ctx, search, after, limit, candidates)
+}
+
+// Execution finds a user's execution under any pseudonym, and under the name.
+func (p pseudonymous) Execution(ctx context.Context, id, userID string, at time.Time) (found execution.Execution, ok bool, err error) {
+	if userID == "" {
+		return p.Executions.Execution(ctx, id, "", at)
+	}
+	for _, user := range p.names.Users(userID) {
+		if found, ok, err = p.Executions.Execution(ctx, id, user, at); ok || err != nil {
+			break
+		}
+	}
+	return found, ok, err
 }
 
 // EraseUser erases a user under every pseudonym and under the name.

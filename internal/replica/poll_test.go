@@ -31,7 +31,7 @@ var background = map[string]bool{
 	"Login": true, "TryDroppingPartitions": true, "SchemaVersion": true, "Now": true, "set": true, "TakeUnsettled": true,
 	"TryFolding": true, "TakeExecutionDeltas": true, "FoldUserDeltas": true, "CountDeltas": true,
 	"LockPartitions": true, "IsPartition": true, "MakePartition": true, "GuardCopied": true, "Partitions": true,
-	"LockNames": true, "DropUnusedNames": true, "RollupNames": true,
+	"TryIndexingPartitions": true, "MissingIndexes": true, "BuildIndex": true, "AttachIndex": true, "LockNames": true, "DropUnusedNames": true, "RollupNames": true,
 	"DropOldExecutionRollups": true, "DropOldUserRollups": true, "DropOldSpans": true, "DropOldJoined": true, "DropOldCallScopes": true,
 	"OldestTransaction": true, "ReadExecutionSpend": true, "TakeContents": true, "CountContents": true, "DropOldContents": true,
 }

@@ -127,9 +127,10 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	handler, err := server.New(server.Options{
 		BodyMemory: bodies, AnswerMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
-		Measurements: postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
-		Ledger:       r.executions.ledger, Executions: r.executions.apiStore(), Gateway: r.executions.gateway,
-		Pseudonym: r.executions.pseudonym(),
+		Measurements:  postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
+		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db),
+		Ledger: r.executions.ledger, Executions: r.executions.apiStore(), Gateway: r.executions.gateway,
+		Pseudonym: r.executions.pseudonym(), PriceOf: r.executions.priceOf,
 		Traces: otlp.New(otlp.Options{
 			Ledger: r.executions.ledger, Log: r.log.Named("otlp"),
 			Unread: metrics.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,

@@ -26,6 +26,8 @@ func (r route) isRead() bool {
 	switch r.pattern {
 	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml": // no query, or one on a separate connection
 		return false
+	case "/api/admin/executions": // it takes a turn for each page of an export
+		return false
 	case "/api/admin/users/{user_id}":
 		return true
 	}

@@ -91,7 +91,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 	a.options = Options{
 		Agents:       postgres.NewAgents(db, box.Changed),
 		Deployments:  postgres.NewDeployments(db, backoff, func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, box.Changed),
-		Measurements: postgres.NewRollups(db), Reports: postgres.NewReports(db), Database: db, Mailbox: box,
+		Measurements: postgres.NewRollups(db), TrafficSeries: postgres.NewRollups(db), Events: postgres.NewEvents(db), Reports: postgres.NewReports(db), Database: db, Mailbox: box,
 		Ledger: book, Executions: a.rows, Traces: otlp.New(otlp.Options{Ledger: book, Log: logs.App}), Gateway: a.gateway,
 		LogRecords: otlp.NewLogs(postgres.NewContents(db, execution.PayloadPolicy{}), otlp.Options{Log: logs.App}),
 		Recorder:   metrics.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: logging.NewRequestLogger(logs, time.Now),
@@ -278,7 +278,7 @@ func (a *api) checkContract(t testing.TB, req *http.Request, got *httptest.Respo
 		Status: got.Code, Header: got.Header(),
 		Options: &openapi3filter.Options{
 			IncludeResponseStatus: true, MultiError: true,
-			ExcludeResponseBody: !strings.HasSuffix(mediaType, "json") && !strings.HasPrefix(mediaType, "text/plain"),
+			ExcludeResponseBody: (!strings.HasSuffix(mediaType, "json") || strings.HasSuffix(mediaType, "ndjson")) && !strings.HasPrefix(mediaType, "text/plain"),
 		},
 	}
 	input.SetBodyBytes(got.Body.Bytes())

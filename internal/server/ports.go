@@ -120,6 +120,9 @@ type Executions interface {
 	Names(ctx context.Context) (names []execution.Name, limit int, err error)
 	// DropName frees a name's slot and reports whether it had one.
 	DropName(ctx context.Context, kind, name string) (dropped bool, err error)
+	ExecutionSearch
+	ExecutionSeries
+	ExecutionUsers
 }
 
 // Traces handles OpenTelemetry's export requests and encodes responses as the protocol defines.

@@ -37,6 +37,7 @@ var routes = []route{
 	{"GET", "/livez", prober, typed(http.StatusOK, readNothing, (*Server).getLivez)},
 	{"GET", "/readyz", prober, typed(http.StatusOK, readNothing, (*Server).getReadyz)},
 	{"GET", "/api/metrics", everyone, typed(http.StatusOK, readMeteredHours, (*Server).getMetrics)},
+	{"GET", "/api/metrics/series", everyone, typed(http.StatusOK, readTrafficSeries, (*Server).getMetricsSeries)},
 	{"GET", "/api/metrics/pending-deployments", everyone, typed(http.StatusOK, readMeteredHours, (*Server).getPendingMetrics)},
 	{"GET", "/api/openapi.yaml", everyone, (*Server).getOpenAPI},
 
@@ -47,10 +48,17 @@ var routes = []route{
 	{"POST", "/v1/logs", exporter, (*Server).exportLogs},
 
 	{"GET", "/api/admin/metrics", admin, typed(http.StatusOK, readHours, (*Server).getExecutionMetrics)},
+	{"GET", "/api/admin/metrics/series", admin, typed(http.StatusOK, readExecutionSeries, (*Server).getExecutionSeries)},
 	{"GET", "/api/admin/errors", admin, typed(http.StatusOK, readErrorQuery, (*Server).listExecutionErrors)},
 	{"GET", "/api/admin/user-activity/{user_id}", admin, recorded(http.StatusOK, readActivityQuery, (*Server).listUserActivity, userDataRead)},
 	{"GET", "/api/admin/costs", admin, typed(http.StatusOK, readCostQuery, (*Server).getCosts)},
+	{"GET", "/api/admin/users", admin, typed(http.StatusOK, readUserQuery, (*Server).listUsers)},
+	{"GET", "/api/admin/adoption", admin, typed(http.StatusOK, readWeeks, (*Server).getAdoption)},
+	{"GET", "/api/events", admin, typed(http.StatusOK, readEventQuery, (*Server).listEvents)},
 	{"DELETE", "/api/admin/users/{user_id}", admin, recordedWithin(eraseWithin, http.StatusOK, readUserID, (*Server).eraseUser, userErased)},
+
+	{"GET", "/api/admin/executions", admin, (*Server).listExecutions},
+	{"GET", "/api/admin/executions/{execution_id}", admin, recorded(http.StatusOK, readExecutionKey, (*Server).getExecution, executionRead)},
 
 	{"GET", "/api/admin/names", admin, typed(http.StatusOK, readNothingElse, (*Server).listNames)},
 	{"DELETE", "/api/admin/names/agent/{name}", admin, typed(http.StatusNoContent, readName, (*Server).dropAgentName)},

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/logging"
@@ -50,6 +51,11 @@ type Options struct {
 	Security *logging.SecurityLog
 	Log      *zap.Logger
 
+	TrafficSeries TrafficSeries
+	Events        Events
+	// PriceOf, if not nil, returns the price of an execution in the price list in force.
+	PriceOf func(*execution.Execution) (execution.AppliedPrice, bool)
+
 	// Currency is a currency in which costs are shown in addition to USD. The zero value means none.
 	Currency DisplayCurrency
 
@@ -79,23 +85,26 @@ type Options struct {
 
 // Server is the http.Handler of the REST API. connections.NewHTTPServer returns an HTTP server for it.
 type Server struct {
-	agents       Agents
-	deployments  Deployments
-	measurements Measurements
-	reports      Reports
-	ledger       Ledger
-	executions   Executions
-	traces       Traces
-	logRecords   Traces
-	unreadCount  func(string)
-	gateway      Gateway
-	pseudonym    func(string) string // may be nil
-	database     Database
-	currency     DisplayCurrency
-	mailbox      *mailbox.Mailbox
-	limits       *ratelimit.Limiter // may be nil
-	accounts     ServiceAccounts    // may be nil
-	strains      func() []string    // may be nil
+	agents        Agents
+	deployments   Deployments
+	measurements  Measurements
+	reports       Reports
+	ledger        Ledger
+	executions    Executions
+	traces        Traces
+	logRecords    Traces
+	unreadCount   func(string)
+	gateway       Gateway
+	pseudonym     func(string) string // may be nil
+	database      Database
+	currency      DisplayCurrency
+	trafficSeries TrafficSeries
+	events        Events
+	priceOf       func(*execution.Execution) (execution.AppliedPrice, bool) // may be nil
+	mailbox       *mailbox.Mailbox
+	limits        *ratelimit.Limiter // may be nil
+	accounts      ServiceAccounts    // may be nil
+	strains       func() []string    // may be nil
 
 	recorder *metrics.Recorder
 	requests *logging.RequestLogger
@@ -132,6 +141,7 @@ type Server struct {
 	tokened    *openMetrics   // for known callers that are not administrators
 	turns      *turns         // of agents at the database
 	reporting  gate           // for creating reports
+	exporting  gate           // for exports of executions
 	openAPI    document
 
 	eventWithin time.Duration // see stream
@@ -161,7 +171,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		agents: opts.Agents, deployments: opts.Deployments, measurements: opts.Measurements, reports: opts.Reports,
 		ledger: opts.Ledger, executions: opts.Executions, traces: opts.Traces, logRecords: opts.LogRecords, unreadCount: opts.UnreadCount,
-		gateway: opts.Gateway, pseudonym: opts.Pseudonym, currency: opts.Currency,
+		gateway: opts.Gateway, pseudonym: opts.Pseudonym, currency: opts.Currency, priceOf: opts.PriceOf, trafficSeries: opts.TrafficSeries, events: opts.Events, exporting: newGate(maxExports),
 		database: opts.Database, mailbox: opts.Mailbox, limits: opts.Limiter, accounts: opts.Accounts, strains: opts.Strains,
 		recorder: opts.Recorder, requests: opts.Requests, security: opts.Security, log: opts.Log, proxies: opts.TrustedProxies,
 		adminTokens: parseTokens(opts.AdminTokens), ingestTokens: parseTokens(opts.IngestTokens), grants: opts.Grants,

@@ -263,7 +263,7 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 // presence, measurements, health probes, metrics that are updated once a minute, expired leases, settling, folding and
 // retention. A poll runs none of them. It must not match queries of requests, such as LockDeployment.
 var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
-	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|` +
+	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|TryIndexingPartitions|MissingIndexes|BuildIndex|AttachIndex|` +
 	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups|Probe\w+|BecomeWriter|copy \w+|OldestTransaction|RollupNames|` +
 	`DatabaseLife|Forget\w+|SchemaVersion)"`)
 

@@ -32,11 +32,11 @@ func (r ExecutionRetention) since(now time.Time) execution.Kept {
 	return execution.Kept{Minutes: now.Add(-r.Minutes), Quarters: now.Add(-r.Quarters), Hours: now.Add(-r.Hours)}
 }
 
-// CleanUp creates the partitions needed next and deletes what is older than its retention. Replicas may call it
+// CleanUp creates the partitions needed next, deletes what is older than its retention, and builds missing indexes. Replicas may call it
 // concurrently. now is the time by the database's clock: see DB.Now.
 func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 	kept := now.Add(-cleanUpSlack)
-	faults := []error{s.EnsureDays(ctx, now), s.DropDays(ctx, kept.Add(-s.kept.Executions))}
+	faults := []error{s.EnsureDays(ctx, now), s.DropDays(ctx, kept.Add(-s.kept.Executions)), s.IndexDays(ctx)}
 	for width, keep := range map[time.Duration]time.Duration{
 		execution.MinuteWide: s.kept.Minutes, execution.QuarterWide: s.kept.Quarters, execution.HourWide: s.kept.Hours, execution.DayWide: s.kept.Days,
 	} {

@@ -2,14 +2,18 @@ package postgres
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // see MD5
 	"database/sql"
+	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 
+	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
@@ -53,4 +57,25 @@ func MigrateDown(ctx context.Context, url string) error {
 		}
 		return nil
 	})
+}
+
+// ExplainSearch returns the plan of a search's query.
+func (s *Executions) ExplainSearch(ctx context.Context, search execution.Search, limit, candidates int) (plan string, err error) {
+	err = s.inSearch(ctx, "explain a search", func(tx pgx.Tx) error {
+		sql, args, _ := s.searchQuery(search, execution.Position{}, limit, candidates)
+		rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+sql, args...)
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan = strings.Join(lines, "\n")
+		return err
+	})
+	return plan, err
+}
+
+// MD5 returns a text's MD5 as PostgreSQL's function does.
+func MD5(text string) string {
+	sum := md5.Sum([]byte(text)) //nolint:gosec // it makes ids of tests
+	return hex.EncodeToString(sum[:])
 }

@@ -60,16 +60,23 @@ func (s *Rollups) readRequests(ctx context.Context, f *report.Facts) error {
 	f.Unauthenticated, f.Probes = sums.takeOthers()
 	f.Polls.Held = sums.take(metrics.HeldPollsRoute)
 	f.Polls.HeldIntervals = float64(sums.take(metrics.HeldIntervalsRoute)) / metrics.PerInterval
+	f.Endpoints = sums.endpoints()
+	return nil
+}
+
+// endpoints returns the sums by route and method.
+func (sums requestSums) endpoints() []report.EndpointFacts {
+	var all []report.EndpointFacts
 	for key, sum := range sums {
-		f.Endpoints = append(f.Endpoints, report.EndpointFacts{
+		all = append(all, report.EndpointFacts{
 			Method: key.method, Route: key.route, ByStatus: sum.byStatus, Latency: sum.latency,
 			BytesIn: sum.bytesIn, BytesOut: sum.bytesOut,
 		})
 	}
-	slices.SortFunc(f.Endpoints, func(a, b report.EndpointFacts) int {
+	slices.SortFunc(all, func(a, b report.EndpointFacts) int {
 		return cmp.Or(cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method))
 	})
-	return nil
+	return all
 }
 
 type endpoint struct{ route, method string }

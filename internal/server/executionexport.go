@@ -1,0 +1,156 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+const (
+	exportBatch     = 500             // executions sent at a time
+	exportAllWithin = 5 * time.Minute // the deadline of an export
+	maxExports      = 2               // exports under way at a time
+)
+
+var errExportsBusy = newProblem(http.StatusTooManyRequests, "busy", "", "%d exports are under way already; try again later", maxExports)
+
+// exportExecutions sends executions as they are read. Nothing is held in memory but a batch, and no transaction is open
+// while the client reads. The first batch is read before the status is sent, so that a failure is reported as usual; if
+// a later one fails, the connection is closed without a proper end of the response.
+func (s *Server) exportExecutions(x *exchange, req searchQuery) error {
+	if !s.exporting.tryEnter() {
+		return errExportsBusy
+	}
+	defer s.exporting.leave()
+	ctx, cancel := context.WithTimeout(x.r.Context(), exportAllWithin)
+	defer cancel()
+	e := exportWriter{x: x, shown: s.currency, format: req.format}
+	for sent, began := 0, false; ; {
+		_ = x.extendDeadlines(s.now(), answerWithin) // if unsupported, the server's timeouts apply
+		found, err := s.searchInTurn(ctx, x, req.search, req.after, min(req.limit-sent, exportBatch))
+		switch {
+		case err != nil && !began:
+			return err
+		case err != nil:
+			x.abandon() // the client must not take what it has for everything
+			return nil
+		}
+		if !began {
+			began = true
+			e.begin()
+		}
+		if !e.write(found.Executions) {
+			x.abandon()
+			return nil
+		}
+		if sent += len(found.Executions); sent >= req.limit || found.End == (execution.Position{}) {
+			return nil
+		}
+		req.after = found.End
+	}
+}
+
+// exportWriter encodes executions.
+type exportWriter struct {
+	x      *exchange
+	shown  DisplayCurrency
+	format string
+	buffer bytes.Buffer
+}
+
+// begin sends the response's header, and a CSV's.
+func (e *exportWriter) begin() {
+	header := e.x.Header()
+	header.Set("Content-Type", "application/x-ndjson")
+	if e.format == formatCSV {
+		header.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+		header.Set("Content-Disposition", `attachment; filename="executions.csv"`)
+		e.line(exportColumns)
+	}
+	e.x.WriteHeader(http.StatusOK)
+}
+
+// write sends executions. It reports whether the client is still there.
+func (e *exportWriter) write(executions []execution.Execution) bool {
+	for i := range executions {
+		one := executionSummaryOf(&executions[i], e.shown)
+		if e.format == formatCSV {
+			e.line(recordOf(&one))
+			continue
+		}
+		if err := json.MarshalWrite(&e.buffer, one, json.Deterministic(true)); err != nil {
+			return false
+		}
+		e.buffer.WriteByte('\n')
+	}
+	if e.buffer.Len() == 0 {
+		return true
+	}
+	control := http.NewResponseController(e.x.ResponseWriter)
+	_ = control.SetWriteDeadline(e.x.now().Add(progressWithin)) // if unsupported, the server's timeout applies
+	_, err := e.x.Write(e.buffer.Bytes())
+	e.buffer.Reset()
+	return err == nil && control.Flush() == nil
+}
+
+// line appends a line of CSV. Writing to memory cannot fail.
+func (e *exportWriter) line(fields []string) {
+	w := csv.NewWriter(&e.buffer)
+	w.UseCRLF = true
+	_ = w.Write(fields)
+	w.Flush()
+}
+
+var exportColumns = []string{
+	"created_at", "execution_id", "user_id", "session_id", "request_id", "agent_name", "kind", "status", "execution_time_ms", "provider",
+	"model_used", "tokens_used", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd",
+	"price_version", "usage", "provider_cost_usd", "trace_id", "span_id", "parent_span_id", "variant", "error_message",
+}
+
+// recordOf returns the fields of exportColumns. Texts that clients choose are made inert.
+func recordOf(e *openapi.ExecutionSummary) []string {
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	amount := func(usd *openapi.USD) string {
+		if usd == nil {
+			return ""
+		}
+		return usd.String()
+	}
+	return []string{
+		e.CreatedAt.Format(time.RFC3339Nano), inert(e.ExecutionID), inert(e.UserID), inert(deref(e.SessionID)), inert(deref(e.RequestID)),
+		inert(e.AgentName), string(e.Kind), string(e.Status), strconv.FormatFloat(e.ExecutionTimeMs, 'f', -1, 64), inert(e.Provider),
+		inert(deref(e.ModelUsed)), count(e.TokensUsed), count(e.InputTokens), count(e.OutputTokens), count(e.CacheReadTokens),
+		count(e.CacheWriteTokens), count(e.ReasoningTokens), amount(e.CostUSD),
+		inert(e.PriceVersion), string(e.Usage), amount(e.ProviderCostUSD), inert(e.TraceID), inert(e.SpanID), inert(e.ParentSpanID),
+		inert(e.Variant), inert(deref(e.ErrorMessage)),
+	}
+}
+
+// inert escapes a text that spreadsheets would evaluate as a formula, also after white space
+// (https://owasp.org/www-community/attacks/CSV_Injection).
+func inert(field string) string {
+	if field != "" && strings.ContainsRune("\t\r\n", rune(field[0])) {
+		return "'" + field
+	}
+	trimmed := strings.TrimSpace(field)
+	if trimmed != "" && strings.ContainsAny(firstRune(trimmed), "=+-@＝＋－＠") {
+		return "'" + field
+	}
+	return field
+}
+
+func firstRune(text string) string {
+	for _, r := range text {
+		return string(r)
+	}
+	return ""
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/execution"
+)
+
+// ExecutionUsers reads who uses the agents.
+type ExecutionUsers interface {
+	Users(ctx context.Context, query execution.UserQuery) (execution.Users, error)
+	// Adoption returns the last weeks, the current one last, with up to limit agents by name.
+	Adoption(ctx context.Context, weeks, limit int) ([]execution.AdoptionWeek, error)
+}
+
+const (
+	defaultWeeks = 12
+	maxWeeks     = 53
+	maxAdopted   = 100 // agents
+)
+
+// usersQuery is a request for a page of users.
+type usersQuery struct {
+	execution.UserQuery
+	list list
+}
+
+func readUserQuery(x *exchange) (usersQuery, error) {
+	q := x.query()
+	req := usersQuery{UserQuery: execution.UserQuery{
+		Days: int(q.integer("days", defaultDays, 1, maxDays)), TimeZone: q.timeZone("time_zone"), Limit: q.limit(),
+		Sort: oneOf(&q, "sort", execution.UsersByCost, execution.UsersByRequests, execution.UsersByTokens, execution.UsersByID),
+	}}
+	if req.Sort == "" {
+		req.Sort = execution.UsersByCost
+	}
+	cursor, given := q.text("cursor")
+	if err := q.done(); err != nil {
+		return req, err
+	}
+	req.list = list{"users", []string{fmt.Sprint(req.Days), req.TimeZone, string(req.Sort)}}
+	if !given {
+		return req, nil
+	}
+	position, err := req.list.position(cursor)
+	if err != nil || len(position) <= 8 || !utf8.ValidString(position[8:]) || strings.IndexByte(position[8:], 0) >= 0 {
+		return req, errCursor
+	}
+	req.After = execution.UserPosition{Value: int64(binary.BigEndian.Uint64([]byte(position))), UserID: position[8:]}
+	return req, nil
+}
+
+func (s *Server) listUsers(ctx context.Context, req usersQuery) (openapi.UserList, error) {
+	if err := s.metering.enter(ctx); err != nil {
+		return openapi.UserList{}, err
+	}
+	defer s.metering.leave()
+	page, err := s.executions.Users(ctx, req.UserQuery)
+	if err != nil {
+		return openapi.UserList{}, err
+	}
+	answer := openapi.UserList{
+		Status: succeeded, Window: openapi.ExecutionWindow{From: page.Window.From.UTC(), To: page.Window.To.UTC()}, TimeZone: req.TimeZone,
+		ActiveUsers: page.Active, Users: make([]openapi.User, len(page.Users)),
+	}
+	for i := range page.Users {
+		u := &page.Users[i]
+		spend := s.inCurrency(spendOf(u.Spend), page.Window.To)
+		answer.Users[i] = openapi.User{
+			UserID: u.ID, FirstSeenAt: u.FirstSeen, LastSeenAt: u.LastSeen, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD,
+			UnpricedTokens: spend.UnpricedTokens, UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD,
+			ProviderCostUSD: spend.ProviderCostUSD, ProviderUnpricedUSD: spend.ProviderUnpricedUSD,
+			ProviderDifferenceUSD: spend.ProviderDifferenceUSD, Cost: spend.Cost, Currency: spend.Currency, RateDate: spend.RateDate,
+		}
+	}
+	if page.Next != (execution.UserPosition{}) {
+		answer.NextCursor = req.list.cursor(string(binary.BigEndian.AppendUint64(nil, uint64(page.Next.Value))) + page.Next.UserID)
+	}
+	return answer, nil
+}
+
+func readWeeks(x *exchange) (int64, error) {
+	q := x.query()
+	weeks := q.integer("weeks", defaultWeeks, 1, maxWeeks)
+	return weeks, q.done()
+}
+
+func (s *Server) getAdoption(ctx context.Context, weeks int64) (openapi.AdoptionAnswer, error) {
+	if err := s.metering.enter(ctx); err != nil {
+		return openapi.AdoptionAnswer{}, err
+	}
+	defer s.metering.leave()
+	all, err := s.executions.Adoption(ctx, int(weeks), maxAdopted)
+	if err != nil {
+		return openapi.AdoptionAnswer{}, err
+	}
+	answer := openapi.AdoptionAnswer{Status: succeeded, Weeks: make([]openapi.AdoptionWeek, len(all))}
+	for i, w := range all {
+		year, number := w.From.ISOWeek()
+		week := openapi.AdoptionWeek{
+			Week: fmt.Sprintf("%d-W%02d", year, number), From: w.From, To: w.To, ActiveUsers: w.ActiveUsers, NewUsers: w.NewUsers,
+			ActiveAgents: int64(len(w.Agents)), Agents: make([]openapi.AdoptedAgent, len(w.Agents)),
+		}
+		for n, a := range w.Agents {
+			if a.New {
+				week.NewAgents++
+			}
+			f := figuresOf(a.Figures)
+			week.Agents[n] = openapi.AdoptedAgent{Agent: a.Agent, New: a.New, Requests: f.Count, Tokens: f.Tokens, CostUSD: f.CostUSD}
+		}
+		answer.Weeks[i] = week
+	}
+	return answer, nil
+}
