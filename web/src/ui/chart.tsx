@@ -37,9 +37,9 @@ export function Chart(props: ChartProps) {
   );
 }
 
-/** The points of a series as a line: gaps stay gaps. */
-export function timesOf(points: { time: string }[]): number[] {
-  return points.map((p) => new Date(p.time).getTime() / 1000);
+/** When the steps of points begin. The first point is shorter where the window begins within its step. */
+export function timesOf(points: { time: string }[], stepSeconds: number): number[] {
+  return points.map((p) => Math.floor(new Date(p.time).getTime() / 1000 / stepSeconds) * stepSeconds);
 }
 
 export const palette = ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"];

@@ -31,12 +31,12 @@ export function Pager({ pages, nextCursor, children }: PagerProps) {
       <span>{children}</span>
       {(pages.page > 1 || nextCursor) && (
         <span className="choices">
-          <Button size="compact-sm" variant="default" disabled={pages.page === 1} onClick={pages.back}>
+          <Button size="compact-xs" variant="default" disabled={pages.page === 1} onClick={pages.back}>
             Newer
           </Button>
           <span>Page {pages.page}</span>
           <Button
-            size="compact-sm"
+            size="compact-xs"
             variant="default"
             disabled={!nextCursor}
             onClick={() => nextCursor && pages.next(nextCursor)}

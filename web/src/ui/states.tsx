@@ -28,7 +28,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
     <Alert color="red" variant="default" className="failure" title={title} role="alert">
       <p>{detail}</p>
       {retry && (
-        <Button size="compact-sm" variant="default" onClick={retry}>
+        <Button size="compact-xs" variant="default" onClick={retry}>
           Try again
         </Button>
       )}

@@ -224,7 +224,7 @@ function Series() {
               label={`${shown.title} by ${group}`}
               height={220}
               kind={shown.bars ? "bars" : "lines"}
-              times={timesOf(s.series[0]?.points ?? [])}
+              times={timesOf(s.series[0]?.points ?? [], s.step_seconds)}
               format={shown.format}
               lines={s.series.map((one, i) => ({
                 label: printable(one.key) || "not named",

@@ -50,7 +50,7 @@ function Traffic() {
           return (
             <Chart
               label="Requests a second"
-              times={timesOf(points)}
+              times={timesOf(points, s.step_seconds)}
               format={rate}
               lines={[
                 { label: "All", color: "c1", fill: true, values: points.map((p) => known(p, 1)) },
@@ -82,7 +82,7 @@ function Latency() {
           return (
             <Chart
               label="Latency of all requests"
-              times={timesOf(points)}
+              times={timesOf(points, s.step_seconds)}
               format={milliseconds}
               lines={[
                 { label: "p50", color: "c3", values: of("p50") },

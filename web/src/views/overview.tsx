@@ -34,7 +34,7 @@ function Now() {
     <>
       <Panel
         title="AI agents"
-        className="half"
+        className="half glance"
         aside={label}
         window={executions.data?.metrics.window}
         source={apiUrl("/api/admin/metrics", { hours })}
@@ -73,7 +73,7 @@ function Now() {
       </Panel>
       <Panel
         title="API"
-        className="half"
+        className="half glance"
         aside={label}
         window={service.data?.window}
         source={apiUrl("/api/metrics", { hours })}
@@ -112,8 +112,8 @@ function Now() {
           )}
         </Answer>
       </Panel>
-      <FleetCounts className="half" />
-      <SpendStats className="half" />
+      <FleetCounts className="half glance" />
+      <SpendStats className="half glance" />
     </>
   );
 }
@@ -140,7 +140,7 @@ function Traffic() {
             <Chart
               label="Requests to AI agents by outcome"
               kind="bars"
-              times={timesOf(points)}
+              times={timesOf(points, s.step_seconds)}
               format={count}
               lines={[
                 { label: "Succeeded", color: "c1", values: points.map((p) => p.successful) },
@@ -175,7 +175,7 @@ function Durations() {
           return (
             <Chart
               label="Durations of AI agents' requests"
-              times={timesOf(points)}
+              times={timesOf(points, s.step_seconds)}
               format={milliseconds}
               lines={[
                 { label: "p50", color: "c3", values: of("p50") },

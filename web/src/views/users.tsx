@@ -7,7 +7,7 @@ import { printable } from "../lib/text";
 import { zoneName } from "../lib/time";
 import { useLink, useWindow } from "../lib/url";
 import { Money, Name, When } from "../ui/bits";
-import { Chart, colorOf } from "../ui/chart";
+import { Chart, colorOf, timesOf } from "../ui/chart";
 import { ChoiceFilter } from "../ui/filter";
 import { Pager, usePages } from "../ui/pager";
 import { Answer, Panel } from "../ui/panel";
@@ -44,7 +44,7 @@ function ByDay() {
             <Chart
               label="Active users by day"
               kind="bars"
-              times={points.map((p) => new Date(p.time).getTime() / 1000)}
+              times={timesOf(points, s.step_seconds)}
               format={count}
               lines={[{ label: "Users", color: "c1", values: points.map((p) => p.active_users ?? null) }]}
             />
@@ -85,7 +85,11 @@ function Weeks() {
             times={begins(weeks)}
             format={count}
             lines={[
-              { label: "Returning", color: "c1", values: weeks.map((w) => w.active_users - w.new_users) },
+              {
+                label: "Returning",
+                color: "c1",
+                values: weeks.map((w) => Math.max(0, w.active_users - w.new_users)),
+              },
               { label: "New", color: "c3", values: weeks.map((w) => w.new_users) },
             ]}
           />

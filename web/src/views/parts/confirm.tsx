@@ -28,7 +28,7 @@ export function Confirm({ action, question, run }: Props) {
   }
   return (
     <>
-      <Button size="compact-sm" variant="default" onClick={() => setOpen(true)}>
+      <Button size="compact-xs" variant="default" onClick={() => setOpen(true)}>
         {action}
       </Button>
       <Modal

@@ -29,7 +29,7 @@ export function CreateDeployment(props: Props) {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <Button size="compact-sm" variant={props.like ? "default" : "filled"} onClick={() => setOpen(true)}>
+      <Button size="compact-xs" variant={props.like ? "default" : "filled"} onClick={() => setOpen(true)}>
         {props.like ? "Run again" : "Deploy"}
       </Button>
       <Modal

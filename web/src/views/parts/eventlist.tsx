@@ -60,7 +60,12 @@ export function EventList({ title, agentId, kind, children }: Props) {
       id: "message",
       title: "Message",
       wide: true,
-      cell: (e) => e.message && <Name of={e.message} limit={120} />,
+      cell: (e) =>
+        e.message && (
+          <span className="message">
+            <Name of={e.message} limit={120} />
+          </span>
+        ),
     },
   ];
   return (

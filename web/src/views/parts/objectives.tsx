@@ -1,6 +1,6 @@
 import { Link } from "wouter";
 import { api, apiUrl, type Schemas } from "../../api/client";
-import { milliseconds, percent, usd } from "../../lib/format";
+import { exact, milliseconds, percent, rate, usd } from "../../lib/format";
 import { useLive } from "../../lib/query";
 import { useLink } from "../../lib/url";
 import { Name, Status, When } from "../../ui/bits";
@@ -20,7 +20,7 @@ export function inUnit(value: number | null, unit: string): string {
     case "USD":
       return usd(value);
     default:
-      return `${value.toLocaleString("en-US", { maximumSignificantDigits: 3 })} ${unit === "polls/s per agent" ? "/s" : unit}`;
+      return unit === "polls/s per agent" ? rate(value) : `${exact(value)} ${unit}`;
   }
 }
 
