@@ -8,6 +8,7 @@ import { createRoot } from "react-dom/client";
 import { Router } from "wouter";
 import { ApiError } from "./api/client";
 import { App } from "./app";
+import "./lib/code";
 import { SettingsProvider } from "./lib/settings";
 
 const base = "/ui";

@@ -286,6 +286,27 @@ async function behave(browser, base, token, cookies, views) {
   await context.close();
 }
 
+async function followLink(browser, link) {
+  if (!link) {
+    console.log("the server printed no sign-in link");
+    return;
+  }
+  await check("a sign-in link signs in, and once", async () => {
+    for (const [heading, wait] of [
+      ["Overview", "the first time"],
+      [undefined, "again"],
+    ]) {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      await page.goto(link);
+      if (heading) await page.getByRole("heading", { level: 1, name: heading }).waitFor({ timeout: 30_000 });
+      else await page.getByText("The link has been used or has expired").waitFor({ timeout: 30_000 });
+      if (page.url().includes("code=")) throw new Error(`the code is left in the address ${wait}`);
+      await context.close();
+    }
+  });
+}
+
 async function firstView(browser, base, cookies) {
   await check("the first view takes at most 250 kB of JavaScript and CSS", async () => {
     const context = await browser.newContext({ storageState: cookies });
@@ -335,6 +356,7 @@ try {
     const views = viewsOf(made);
     const cookies = await walk(browser, front.url, server.adminToken, views);
     await firstView(browser, front.url, cookies);
+    await followLink(browser, server.link?.());
     await behave(browser, front.url, server.adminToken, cookies, views);
   } finally {
     await browser.close();

@@ -79,7 +79,8 @@ export async function startServer() {
       if (child.exitCode !== null) throw new Error(`the server ended: ${output}`);
       return /API\s+(http:\S+)/.exec(output)?.[1];
     });
-    return { url, adminToken, ingestToken, stop };
+    const link = () => /(http:\S+code=\S+)/.exec(output)?.[1];
+    return { url, adminToken, ingestToken, link, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -2,6 +2,7 @@ import { Button, PasswordInput } from "@mantine/core";
 import { type FormEvent, useEffect, useState } from "react";
 import { ApiError } from "../api/client";
 import { useSignIn } from "../api/session";
+import { takeCode } from "../lib/code";
 
 function explain(error: unknown): string {
   if (!(error instanceof ApiError)) return "The server cannot be reached. Try again.";
@@ -9,13 +10,6 @@ function explain(error: unknown): string {
     return "This token is not known, or gives no right to see the page.";
   if (error.status === 429) return "Too many attempts. Wait a little and try again.";
   return error.detail;
-}
-
-/** Takes the one-time code of a sign-in link out of the address, so that it is in no history. */
-export function takeCode(): string | null {
-  const code = new URLSearchParams(window.location.hash.slice(1)).get("code");
-  if (code) window.history.replaceState(null, "", window.location.pathname + window.location.search);
-  return code;
 }
 
 export function SignIn() {
