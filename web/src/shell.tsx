@@ -10,6 +10,7 @@ import { useIsFetching, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Session, useSignOut } from "./api/session";
+import { useLiveStream } from "./lib/live";
 import { useSettings } from "./lib/settings";
 import { full, zoneName } from "./lib/time";
 import { useLink, useWindow, windows } from "./lib/url";
@@ -42,6 +43,7 @@ export function Shell({ session, children }: { session: Session; children: React
   const [place] = useLocation();
   const [open, setOpen] = useState(false);
   const link = useLink();
+  useLiveStream();
   const current = views.find(([path]) => place === path || place.startsWith(`${path}/`));
   // The menu closes when the place changes.
   useEffect(() => setOpen(false), [place]);

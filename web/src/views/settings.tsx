@@ -2,6 +2,7 @@ import { Link } from "wouter";
 import { api, apiUrl, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { count, percent, seconds } from "../lib/format";
+import { useIsLive } from "../lib/live";
 import { useLive } from "../lib/query";
 import { useLink } from "../lib/url";
 import { Facts, Name, Status, When } from "../ui/bits";
@@ -22,6 +23,7 @@ export default function Settings() {
 function Me() {
   const session = useSession();
   const s = session.data;
+  const live = useIsLive();
   return (
     <Panel title="Session" className="half" source="/api/session">
       {s && (
@@ -29,6 +31,7 @@ function Me() {
           of={[
             ["Signed in as", s.role],
             ["Until", <When key="u" at={s.expires_at} absolute />],
+            ["Changes", live ? "shown as they happen" : "read at intervals"],
             [
               "API document",
               <a key="o" href="/api/openapi.yaml" target="_blank" rel="noreferrer">
