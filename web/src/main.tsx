@@ -1,6 +1,8 @@
 import "@mantine/core/styles.css";
 import "./styles.css";
+import "./panels.css";
 import "./parts.css";
+import "./texts.css";
 import { createTheme, localStorageColorSchemeManager, MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
