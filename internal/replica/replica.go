@@ -23,6 +23,7 @@ import (
 	"github.com/watchbill/watchbill/internal/observe/health"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/page"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server"
 	"github.com/watchbill/watchbill/internal/server/connections"
@@ -179,7 +180,11 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 		handler.EndStreams()
 		r.executions.gateway.EndDrains()
 	}
-	return r, r.listen(handler, handler.GRPC(), registry)
+	web, err := page.New(handler)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.listen(web, handler.GRPC(), registry)
 }
 
 // newLimiter creates the rate limiter, which exchanges admissions with other replicas.
