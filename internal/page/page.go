@@ -171,7 +171,7 @@ func (p *Page) find(at string) (asset, bool) {
 		return a, true
 	}
 	if strings.HasPrefix(at, hashed) {
-		return asset{}, false // of another version: a script must not be answered with HTML
+		return asset{}, false // of another version: a script is expected, not HTML
 	}
 	a, ok := p.assets[shell]
 	return a, ok

@@ -235,7 +235,7 @@ async function behave(browser, base, token, cookies, views) {
         title: "Service Unavailable",
         status: 503,
         code: "unavailable",
-        detail: "the database is away",
+        detail: "the database cannot be reached",
       };
       return route.fulfill({
         status: 503,
@@ -244,7 +244,7 @@ async function behave(browser, base, token, cookies, views) {
       });
     });
     await page.goto(`${base}/ui/overview`);
-    await page.getByText("the database is away").first().waitFor({ timeout: 30_000 });
+    await page.getByText("the database cannot be reached").first().waitFor({ timeout: 30_000 });
     await page.screenshot({ path: `${folder}/errors.png`, fullPage: true });
     none(await findings(page));
     away = false;

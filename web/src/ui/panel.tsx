@@ -22,7 +22,7 @@ export function WindowText({ window: w }: { window: Window }) {
 
 interface PanelProps {
   title: ReactNode;
-  /** What stands beside the title, such as a choice. */
+  /** What is shown next to the title, such as a choice. */
   aside?: ReactNode;
   window?: Window;
   /** The API call that gives what the panel shows. */

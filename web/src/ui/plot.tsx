@@ -114,7 +114,7 @@ export default function Plot(props: ChartProps) {
   const latest = useRef(props);
   latest.current = props;
 
-  // The chart is made anew when its shape changes, not its values.
+  // The chart is created again when its shape changes, not its values.
   useEffect(() => {
     const parent = box.current;
     if (!parent) return;
