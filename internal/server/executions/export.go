@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 
@@ -137,22 +138,31 @@ func recordOf(e *openapi.ExecutionSummary) []string {
 	}
 }
 
-// inert escapes a text that spreadsheets would evaluate as a formula, also after white space
-// (https://owasp.org/www-community/attacks/CSV_Injection).
+// inert escapes a text that spreadsheets would evaluate as a formula
+// (https://owasp.org/www-community/attacks/CSV_Injection). It also escapes within the text where a spreadsheet may begin
+// another cell: one that is set to separate cells by semicolons or tabs takes no notice of the quotes of this field.
 func inert(field string) string {
-	if field != "" && strings.ContainsRune("\t\r\n", rune(field[0])) {
-		return "'" + field
+	if !strings.ContainsAny(field, formulaStarts) {
+		return field
 	}
-	trimmed := strings.TrimSpace(field)
-	if trimmed != "" && strings.ContainsAny(firstRune(trimmed), "=+-@＝＋－＠") {
-		return "'" + field
+	var safe strings.Builder
+	begins := true // no visible character of the cell has been seen
+	for _, r := range field {
+		switch {
+		case strings.ContainsRune(cellEnds, r):
+			begins = true
+		case begins && strings.ContainsRune(formulaStarts, r):
+			safe.WriteByte('\'')
+			begins = false
+		default:
+			begins = begins && (r == '"' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf))
+		}
+		safe.WriteRune(r)
 	}
-	return field
+	return safe.String()
 }
 
-func firstRune(text string) string {
-	for _, r := range text {
-		return string(r)
-	}
-	return ""
-}
+const (
+	formulaStarts = "=+-@＝＋－＠"
+	cellEnds      = ";,\t\r\n"
+)
