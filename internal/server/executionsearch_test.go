@@ -64,6 +64,8 @@ func TestSearchExecutions(t *testing.T) {
 		return ids
 	}
 	failedOne := func(i int) bool { return i%5 == 0 }
+	var second openapi.ExecutionAnswer
+	a.admin(t, "/api/admin/executions/e1?user_id=ada").want(http.StatusOK).decode(&second)
 	for filters, want := range map[string][]string{
 		"user_id=ada":                         ada(func(int) bool { return true }),
 		"session_id=s1":                       ada(func(i int) bool { return i%4 == 1 }),
@@ -82,7 +84,7 @@ func TestSearchExecutions(t *testing.T) {
 		"max_duration_ms=1.5&session_id=s0":   ada(func(i int) bool { return i%4 == 0 }),
 		"min_cost_usd=0":                      nil,
 		"agent=nobody":                        nil,
-		"to=" + at().Add(-39*time.Second).Format(time.RFC3339) + "&user_id=ada": {"ada/e0"},
+		"to=" + second.Execution.CreatedAt.Format(time.RFC3339Nano) + "&user_id=ada": {"ada/e0"},
 	} {
 		if diff := cmp.Diff(want, a.search(t, filters)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", filters, diff)
@@ -174,6 +176,34 @@ func TestExports(t *testing.T) {
 		want(http.StatusOK).Body.String()
 	if strings.Count(lines, "\n") != 5 || !strings.HasPrefix(lines, `{"created_at":`) {
 		t.Errorf("got %s", lines)
+	}
+}
+
+func TestExportsAreLogged(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	a.seed(t, 3, "ada", func(int) string { return `,"status":"success"` })
+	a.admin(t, "/api/admin/executions?format=csv&agent=none").want(http.StatusOK)
+	a.admin(t, "/api/admin/executions?format=csv&limit=2").want(http.StatusOK)
+	var got []map[string]any
+	for _, event := range a.securityEvents(t) {
+		if event["event"] == "executions.exported" {
+			got = append(got, event)
+		}
+	}
+	if len(got) != 1 || got[0]["executions"] != 2.0 || got[0]["format"] != "csv" || got[0]["actor"] != "admin" {
+		t.Errorf("want one export of 2 executions, got %v", got)
+	}
+}
+
+// TestExportsReadNothingForHEAD checks that an export without a body reads one batch.
+func TestExportsReadNothingForHEAD(t *testing.T) {
+	t.Parallel()
+	pages := make(chan int, 100)
+	a := newAPI(t, func(o *Options) { o.Executions = endlessSearch{o.Executions, pages} })
+	got := a.send(t, request{method: "HEAD", path: "/api/admin/executions?format=csv&limit=1000000", token: adminToken}).want(http.StatusOK)
+	if len(pages) != 1 || !strings.HasPrefix(got.Header().Get("Content-Type"), "text/csv") {
+		t.Errorf("%d batches were read for %v", len(pages), got.Header())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
@@ -37,7 +38,13 @@ func (a *API) exportExecutions(x *endpoint.Exchange, req searchQuery) error {
 	ctx, cancel := context.WithTimeout(x.Request.Context(), exportAllWithin)
 	defer cancel()
 	e := exportWriter{x: x, shown: a.Currency, format: req.format}
-	for sent, began := 0, false; ; {
+	sent, began := 0, false
+	defer func() {
+		if sent > 0 {
+			x.Record(endpoint.NewEvent("executions.exported", zap.String("format", req.format), zap.Int("executions", sent)))
+		}
+	}()
+	for {
 		_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
 		found, err := a.searchInTurn(ctx, x, req.search, req.after, min(req.limit-sent, exportBatch))
 		switch {
@@ -50,12 +57,16 @@ func (a *API) exportExecutions(x *endpoint.Exchange, req searchQuery) error {
 		if !began {
 			began = true
 			e.begin()
+			if x.Request.Method == http.MethodHead {
+				return nil // nobody reads the rest
+			}
 		}
+		sent += len(found.Executions) // what the client may have
 		if !e.write(found.Executions) {
 			x.Abandon()
 			return nil
 		}
-		if sent += len(found.Executions); sent >= req.limit || found.End == (execution.Position{}) {
+		if sent >= req.limit || found.End == (execution.Position{}) {
 			return nil
 		}
 		req.after = found.End
