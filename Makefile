@@ -20,11 +20,18 @@ run: build ## Bring up the whole product on this machine; Ctrl-C stops it. ARGS=
 	@exec bin/watchbill dev $(ARGS)
 
 .PHONY: build
-build: ## Build bin/watchbill.
+build: page-if-node ## Build bin/watchbill, with the web page where Node.js is installed.
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/watchbill ./cmd/watchbill
 
+.PHONY: page page-if-node
+page: ## Build the web page, which the program embeds. Needs Node.js 20.19 or newer.
+	hack/page build
+
+page-if-node:
+	@hack/page build-if-node
+
 .PHONY: image
-image: ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
+image: page-if-node ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
 	go run -C hack/image . -source $(CURDIR) -output $(CURDIR)/bin/image.tar -name $(IMG) -version $(VERSION) -commit "$(COMMIT)"
 
 ##@ The cluster of your kubeconfig
@@ -54,6 +61,10 @@ run-controller: build ## Run the controller on this machine. ARGS="--server=… 
 .PHONY: test
 test: ## Run every test against one PostgreSQL made for the run, and real API servers. PKG=./internal/… and ARGS="-run …" narrow it.
 	@hack/test '$(or $(PKG),./...)' $(ARGS)
+
+.PHONY: page-test
+page-test: build ## Walk the web page in Chromium against a real server. Screenshots go to web/screenshots.
+	hack/page test
 
 .PHONY: e2e
 e2e: ## Try the product on a real Kubernetes: KUBECONFIG's, or one of hack/cluster's, which needs root. ARGS="-run …" narrow it.
@@ -107,7 +118,8 @@ verify: ## Check that generated files and go.mod are up to date, lint and format
 
 .PHONY: clean
 clean: ## Remove what was built, and the database that `make run` keeps.
-	rm -rf bin .watchbill
+	rm -rf bin .watchbill web/dist web/node_modules
+	find internal/page/dist -mindepth 1 ! -name .gitignore -delete
 
 .PHONY: help
 help: ## Show this.

@@ -45,7 +45,7 @@ func ExampleClientWithResponses_CreateDeploymentsWithResponse() {
 		return
 	}
 	if created.JSON201 == nil {
-		fmt.Println(created.Status(), created.Body)
+		fmt.Println(created.Status(), string(created.Body))
 		return
 	}
 	for _, d := range created.JSON201.Deployments {

@@ -382,6 +382,21 @@ func (e NewExecutionUsage0) Valid() bool {
 	}
 }
 
+// Defines values for SessionRole.
+const (
+	SessionRoleAdmin SessionRole = "admin"
+)
+
+// Valid indicates whether the value is a known member of the SessionRole enum.
+func (e SessionRole) Valid() bool {
+	switch e {
+	case SessionRoleAdmin:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StatusReportStatus.
 const (
 	StatusReportStatusFailed    StatusReportStatus = "failed"
@@ -1788,7 +1803,7 @@ type Objective struct {
 	// PollRate The polls per second and agent are no further from what they should be than that times the tolerance.
 	PollRate PollRateObjective `json:"pollRate,omitempty,omitzero"`
 
-	// PoolUtilization The share of its database connections that the worst replica had in use, in the mean, is below the limit.
+	// PoolUtilization The share of its database connections that the worst replica had in use, on average, is below the limit.
 	PoolUtilization PoolObjective `json:"poolUtilization,omitempty,omitzero"`
 
 	// QueryTime A quantile of the time of all database queries is below the threshold.
@@ -1959,7 +1974,7 @@ type PoolMetrics struct {
 	Waits int64 `json:"waits,omitempty,omitzero"`
 }
 
-// PoolObjective The share of its database connections that the worst replica had in use, in the mean, is below the limit.
+// PoolObjective The share of its database connections that the worst replica had in use, on average, is below the limit.
 type PoolObjective struct {
 	// Max Example: 0.95
 	Max string `json:"max"`
@@ -2157,6 +2172,32 @@ type ReportSummary struct {
 
 // Section defines model for Section.
 type Section = string
+
+// Session Example: {"csrf_token":"KYSVkZB1Yw7m4T1rq0W3rk0Zk3bT2b5vGmJ1QkCkq2c","expires_at":"2026-07-01T20:00:00Z","role":"admin"}
+type Session struct {
+	// CsrfToken The value of the header `X-CSRF-Token`, which writes need.
+	CsrfToken string `json:"csrf_token"`
+
+	// ExpiresAt When the session ends.
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// Role Whose rights the session has.
+	Role SessionRole `json:"role"`
+}
+
+// SessionRole Whose rights the session has.
+type SessionRole string
+
+// SignInRequest A token or a code.
+//
+// Example: {"token":"wb-admin-0f3c"}
+type SignInRequest struct {
+	// Code A one-time code, as `watchbill dev` prints in a link.
+	Code string `json:"code,omitempty,omitzero"`
+
+	// Token The administrator's token.
+	Token string `json:"token,omitempty,omitzero"`
+}
 
 // Spend defines model for Spend.
 type Spend struct {
@@ -2816,6 +2857,12 @@ type ListEventsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// StreamChangesParams defines parameters for StreamChanges.
+type StreamChangesParams struct {
+	// LastEventID The id of the last event that was received. Browsers send it by themselves.
+	LastEventID *string `json:"Last-Event-ID,omitempty"`
+}
+
 // GetMetricsParams defines parameters for GetMetrics.
 type GetMetricsParams struct {
 	// Hours How far back the window reaches.
@@ -2899,6 +2946,9 @@ type RecordExecutionsJSONRequestBody = RecordExecutionsRequest
 
 // CreateReportJSONRequestBody defines body for CreateReport for application/json ContentType.
 type CreateReportJSONRequestBody = CreateReportRequest
+
+// SignInJSONRequestBody defines body for SignIn for application/json ContentType.
+type SignInJSONRequestBody = SignInRequest
 
 // ExportLogsJSONRequestBody defines body for ExportLogs for application/json ContentType.
 type ExportLogsJSONRequestBody ExportLogsJSONBody

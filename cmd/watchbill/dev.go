@@ -147,8 +147,11 @@ func live(ctx context.Context, std stdio, o devOptions, config replica.Config, l
 		IngestToken: first(config.IngestToken), ExecuteEvery: o.execute, Log: logs.App.Named("simulation"), Now: time.Now,
 	})
 	if err == nil {
-		welcome(std, r, config, o)
-		err = fleet.Run(living)
+		var code string
+		if code, err = r.SignInCode(); err == nil {
+			welcome(std, r, config, o, code)
+			err = fleet.Run(living)
+		}
 		say(std, "stopping …")
 	}
 	if ctx.Err() != nil {
@@ -164,10 +167,12 @@ func first(tokens string) string {
 	return strings.TrimSpace(token)
 }
 
-func welcome(std stdio, r *replica.Replica, config replica.Config, o devOptions) {
+func welcome(std stdio, r *replica.Replica, config replica.Config, o devOptions, code string) {
 	say(std, `
 Watchbill %s is up, with %d simulated agents, a deployment every %s, and an execution of an AI agent every %s.
 
+  web page   http://%s/#/sign-in?code=%s
+             (signs in once, within five minutes; later sign in with the ADMIN_TOKEN below)
   API        http://%s
   OTLP gRPC  %s
   metrics    http://%s/metrics
@@ -181,7 +186,7 @@ Watchbill %s is up, with %d simulated agents, a deployment every %s, and an exec
   export INGEST_TOKEN=%s
 
 Ctrl-C stops everything.`,
-		config.Version, o.agents, o.every, o.execute, r.Address(), r.GRPCAddress(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir, config.Executions.AgentsFile,
+		config.Version, o.agents, o.every, o.execute, r.Address(), code, r.Address(), r.GRPCAddress(), r.MetricsAddress(), config.DatabaseURL, o.logs.dir, config.Executions.AgentsFile,
 		r.Address(), config.AdminToken, config.EnrollmentToken, config.IngestToken)
 }
 

@@ -244,13 +244,21 @@ func executionShowCommand(std stdio, env func(string) (string, bool)) *cobra.Com
 func (c console) execution(a *openapi.ExecutionAnswer) string {
 	e := &a.Execution
 	rows := [][]cell{
-		{plain("Execution"), plain(e.ExecutionID)}, {plain("Began"), plain(e.CreatedAt.UTC().Format(time.RFC3339Nano))}, {plain("User"), plain(e.UserID)},
-		{plain("Session"), plain(deref(e.SessionID))}, {plain("Agent"), plain(e.AgentName)}, {plain("Kind"), plain(string(e.Kind))},
-		{plain("Status"), statusCell(e.Status)}, {plain("Error"), plain(deref(e.ErrorMessage))},
+		{plain("Execution"), plain(e.ExecutionID)},
+		{plain("Began"), plain(e.CreatedAt.UTC().Format(time.RFC3339Nano))},
+		{plain("User"), plain(e.UserID)},
+		{plain("Session"), plain(deref(e.SessionID))},
+		{plain("Agent"), plain(e.AgentName)},
+		{plain("Kind"), plain(string(e.Kind))},
+		{plain("Status"), statusCell(e.Status)},
+		{plain("Error"), plain(deref(e.ErrorMessage))},
 		{plain("Took"), plain((time.Duration(e.ExecutionTimeMs*1e3) * time.Microsecond).String())},
 		{plain("Model"), plain(strings.TrimSpace(e.Provider + " " + deref(e.ModelUsed)))},
-		{plain("Tokens"), plain(tokensLine(e))}, {plain("Cost"), amount(e.CostUSD, "USD")}, {plain("Price"), plain(priceLine(a))},
-		{plain("Input"), plain(oneLine(e.InputData))}, {plain("Output"), plain(oneLine(e.OutputData))},
+		{plain("Tokens"), plain(tokensLine(e))},
+		{plain("Cost"), amount(e.CostUSD, "USD")},
+		{plain("Price"), plain(priceLine(a))},
+		{plain("Input"), plain(oneLine(e.InputData))},
+		{plain("Output"), plain(oneLine(e.OutputData))},
 	}
 	kept := rows[:0]
 	for _, row := range rows {

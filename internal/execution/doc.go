@@ -1,5 +1,6 @@
-// Package execution is the domain of AI agents' executions: their fields and limits, prices, masking, and the figures that
-// they add up to. It does no I/O and reads no clock.
+// Package execution is the domain of AI agents' executions: their fields and limits, masking, and the figures that they add
+// up to. It does no I/O and reads no clock.
 //
-// How executions arrive (REST, OpenTelemetry, the gateway) and how they are stored is the concern of other packages.
+// Prices are in the package prices below it. How executions arrive (REST, OpenTelemetry, the gateway) and how they are
+// stored is the concern of other packages.
 package execution

@@ -35,7 +35,7 @@ type CostQuery struct {
 	Days     int    // up to and including today
 	TimeZone string // an IANA name; days begin at its midnight
 	GroupBy  GroupBy
-	Limit    int // maximum number of groups, except by day
+	Limit    int      // maximum number of groups, except by day
 	UserIDs  []string // if not empty, only the spend of these, by day or model
 }
 

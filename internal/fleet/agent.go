@@ -21,7 +21,7 @@ const (
 	MinPollInterval = time.Second
 	MaxPollInterval = time.Hour
 
-	// DefaultPollInterval is the brief's: every agent polls every 10 s.
+	// DefaultPollInterval is the poll interval of an agent that does not request one.
 	DefaultPollInterval = 10 * time.Second
 )
 
@@ -54,7 +54,7 @@ const (
 )
 
 // LateAfter and OfflineAfter are the factors of the interval at which an agent's state changes. 1.5 forgives jitter
-// and one retry; 6 is a minute at the brief's interval. The database's own count of states uses the same two.
+// and one retry; 6 is a minute at DefaultPollInterval. The queries that count agents by state use the same two.
 const (
 	LateAfter    = 1.5
 	OfflineAfter = 6.0

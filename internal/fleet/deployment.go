@@ -12,7 +12,7 @@ import (
 
 // Limits of a deployment's fields.
 const (
-	MaxTargets      = 10_000    // agents of one create
+	MaxTargets      = 10_000    // agents of one create request
 	MaxSpec         = 256 << 10 // bytes of JSON
 	MaxClaim        = 128       // bytes
 	MaxMessage      = 4 << 10   // bytes
@@ -102,7 +102,7 @@ type Attempt struct {
 	FinishedAt time.Time
 }
 
-// NewDeployment is what a create requests for each of its targets.
+// NewDeployment is the deployment that a create request asks for, the same for each of its agents.
 type NewDeployment struct {
 	Name        string
 	Spec        json.RawMessage
@@ -128,7 +128,7 @@ func (n *NewDeployment) Validate() error {
 	return nil
 }
 
-// Group summarises the deployments of one create.
+// Group summarizes the deployments that one create request made.
 type Group struct {
 	ID        uuid.UUID
 	Name      string
@@ -148,10 +148,10 @@ func (g Group) Total() int64 {
 // Finished reports whether all of the group's deployments are finished.
 func (g Group) Finished() bool { return g.Counts[Pending]+g.Counts[Running] == 0 }
 
-// Order is a request to create one deployment for each named or selected agent.
+// Order is a request to create one deployment for each named or selected agent. Either AgentIDs or Selector is set.
 type Order struct {
 	NewDeployment
-	AgentIDs []string // or
+	AgentIDs []string
 	Selector *Selector
 }
 

@@ -29,12 +29,12 @@ var (
 	ErrIdempotencyMismatch = &fault.Error{Kind: fault.Conflict, Code: "idempotency_mismatch", Field: "Idempotency-Key", Detail: "the key was used with another request"}
 )
 
-// UnknownTarget returns the error for a create that names an agent that is not enrolled.
+// UnknownTarget returns the error for a create request that names an agent that is not enrolled.
 func UnknownTarget(id string) error {
 	return &fault.Error{Kind: fault.Invalid, Code: "unknown_agent", Field: "agent_ids", Detail: "no agent " + text.Clip(id, 80) + " is enrolled"}
 }
 
-// CheckTargets returns an error unless a create may have n agents. field is the input that selected them.
+// CheckTargets returns an error unless a create request may have n agents. field is the input that selected them.
 func CheckTargets(field string, n int) error {
 	switch {
 	case n == 0:

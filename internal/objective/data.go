@@ -5,20 +5,21 @@ import (
 	"github.com/watchbill/watchbill/internal/sketch"
 )
 
-// Data is the measurements of a report's window, by which objectives are measured.
+// Data provides the measurements of a report's window.
 type Data interface {
-	// Traffic is the requests to a method and a route; an empty one matches all.
+	// Traffic returns the requests with a method and a route; an empty string matches all.
 	Traffic(method, route string) Traffic
 	Queries() []Query
-	// Pool is the connections of the replica that used the largest share of its own; false without a replica.
+	// Pool returns the database connections of the replica with the highest utilization, or false if there is no
+	// replica.
 	Pool() (Pool, bool)
-	// Polls is how often agents polled; false without agents or if no time was measured.
+	// Polls returns how often agents polled, or false if there are no agents or no time was measured.
 	Polls() (Polls, bool)
-	// Executions is all executions of AI agents, in any order.
+	// Executions returns all executions of AI agents, in any order.
 	Executions() []execution.Cell
-	// Spent is the sum of all executions.
+	// Spent returns the sum of all executions.
 	Spent() execution.Spend
-	// SpentByDay is the spend on each UTC day that overlaps the window, from the beginning of the day. It has at least
+	// SpentByDay returns the spend on each UTC day that overlaps the window, from the beginning of the day. It has at least
 	// one day.
 	SpentByDay() []execution.SpendOf
 }
@@ -45,7 +46,7 @@ type Pool struct {
 type Polls struct {
 	Agents   float64 // their mean number
 	PerAgent float64 // polls per second and agent
-	Expected float64 // the same, as the intervals hinted to the agents amount to; 0: none was hinted
+	Expected float64 // the same, if agents poll at the hinted intervals; 0: none was hinted
 	// Held is how many polls were held, and HeldIntervals for how many of the hinted intervals.
 	Held          int64
 	HeldIntervals float64

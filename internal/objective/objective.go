@@ -80,9 +80,10 @@ type Resolved struct {
 	Comparison  Comparison
 	Target      *big.Rat
 	Tolerance   *big.Rat // for Around: a share of the target; otherwise nil
-	// Budget is the share of events that may be bad, of kinds that count events; otherwise nil.
+	// Budget is the share of events that may be bad, for kinds that count events; otherwise nil.
 	Budget *big.Rat
-	// Threshold is the time from which on an event is bad, of kinds with a quantile; otherwise 0. It is the target.
+	// Threshold is the duration at or above which an event is bad, for kinds with a quantile; otherwise 0. Target is the
+	// same in milliseconds.
 	Threshold time.Duration
 	// Method and Route are the endpoint that the objective is about; empty: all.
 	Method, Route string

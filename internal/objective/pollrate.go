@@ -30,7 +30,7 @@ func (o *PollRate) resolve(f fields) Resolved {
 		read := reading{
 			actual: computed(polls.PerAgent + held),
 			target: hinted(r.Target, polls.Expected),
-			detail: number.Significant(polls.Agents) + " agents in the mean",
+			detail: number.Significant(polls.Agents) + " agents on average",
 		}
 		if polls.Held > 0 {
 			read.detail += "; held polls count as the intervals that they were held for"

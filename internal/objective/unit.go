@@ -20,7 +20,7 @@ var formats = map[Unit]func(float64) string{
 	UnitUSD:          func(usd float64) string { return number.Money(usd, string(UnitUSD)) },
 }
 
-// Format formats a figure for people. A unit of a stored report may be unknown: then the figure has none.
+// Format formats a figure for people. A stored report may have an unknown unit; its figures are formatted without one.
 func (u Unit) Format(x float64) string {
 	if format, known := formats[u]; known {
 		return format(x)

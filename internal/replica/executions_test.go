@@ -35,7 +35,7 @@ func withAgents(t testing.TB) func(*replica.Config) {
 	}
 }
 
-// prompt returns the request of the brief.
+// prompt returns the request of the documented test sequence.
 func prompt(user string) map[string]any {
 	return map[string]any{
 		"type": "flashcard_generation", "user_id": user, "message": "Create flashcards about Python",
@@ -57,7 +57,7 @@ func (n *node) activity(user string) []openapi.Execution {
 	return answer.Activity
 }
 
-// TestExecutionsFromPromptToCosts runs the brief's test sequence on two replicas.
+// TestExecutionsFromPromptToCosts runs the documented test sequence on two replicas.
 func TestExecutionsFromPromptToCosts(t *testing.T) {
 	t.Parallel()
 	database := postgrestest.NewDatabase(t)

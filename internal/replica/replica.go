@@ -19,12 +19,17 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	kubeauth "github.com/watchbill/watchbill/internal/kube/auth"
+	"github.com/watchbill/watchbill/internal/live"
 	"github.com/watchbill/watchbill/internal/observe/health"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/page"
 	"github.com/watchbill/watchbill/internal/ratelimit"
 	"github.com/watchbill/watchbill/internal/server"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	livestreams "github.com/watchbill/watchbill/internal/server/live"
+	"github.com/watchbill/watchbill/internal/server/sessions"
+	"github.com/watchbill/watchbill/internal/session"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -49,10 +54,15 @@ type Replica struct {
 	grants      *enrollment.Grants
 	proxies     connections.TrustedProxies
 	monitor     *health.Monitor
+	live        *live.Hub
+	feed        *live.Feed
+	sessions    *session.Sessions
+	codes       *session.Codes     // of sign-in links
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // makes clients send their next request to another replica
 	endStreams func() // ends the gateway's streams
+	faults     func() []string
 
 	connections, scrapes         *connections.Limiter // of the API, of Prometheus
 	api, metrics                 *http.Server
@@ -97,10 +107,18 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 		Source: postgres.NewMailbox(r.db), Log: r.log.Named("mailbox"), Now: now,
 		SweepInterval: config.SweepInterval, StaleGrace: config.StaleGrace,
 	})
-	r.hints = postgres.NewHints(r.db, config.DirectURL(), name, r.log.Named("hints"), r.mailbox.Kick)
+	if r.live, err = live.NewHub(live.MaxViewers, rand.Reader); err != nil {
+		return nil, err
+	}
+	r.feed = r.newFeed(func() []string { return r.faults() })
+	r.hints = postgres.NewHints(r.db, config.DirectURL(), name, r.log.Named("hints"), func() {
+		r.mailbox.Kick()
+		r.feed.ChangedElsewhere()
+	})
 	changed := func(agentIDs ...string) {
 		r.mailbox.Changed(agentIDs...)
 		r.hints.Send()
+		r.feed.DeploymentsChanged(agentIDs...)
 	}
 	r.deployments = postgres.NewDeployments(r.db,
 		fleet.ExponentialBackoff(config.RetryBackoff, config.RetryLimit, mathrand.Float64),
@@ -122,10 +140,12 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	if err != nil {
 		return nil, err
 	}
+	r.sessions = session.New(session.Options{Store: postgres.NewSessions(r.db), Now: now, Random: rand.Reader, Ended: r.live.Wake})
+	r.codes = session.NewCodes(now, rand.Reader)
 	bodies, answers := config.budgets(memoryLimit())
 	handler, err := server.New(server.Options{
 		BodyMemory: bodies, AnswerMemory: answers,
-		Agents: postgres.NewAgents(r.db, changed), Deployments: r.deployments, Reports: postgres.NewReports(r.db), Database: r.db,
+		Agents: postgres.NewAgents(r.db, changed), Deployments: observedDeployments{r.deployments, r.feed}, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements:  postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db),
 		Ledger: r.executions.ledger, Executions: r.executions.apiStore(), Gateway: r.executions.gateway,
@@ -139,8 +159,10 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 		Accounts: accounts, UnreadCount: r.executions.unreadCounts.Observe,
 		Mailbox: r.mailbox, Recorder: recorder, Requests: r.requests, Security: r.security, Log: r.log.Named("http"),
 		TrustedProxies: r.proxies,
-		Currency:       server.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
-		AdminTokens:    config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
+		Live:           r.live, LiveEnds: metrics.NewLiveStreams(registry, r.live.Viewers, livestreams.Ends).Ended,
+		Sessions: r.sessions, SignInCodes: r.codes, SignIns: metrics.NewSignIns(registry, sessions.Results).Observe,
+		Currency:    server.DisplayCurrency{Code: r.executions.currency.code, Rates: r.executions.currency.rates},
+		AdminTokens: config.AdminToken, Grants: r.grants, IngestTokens: config.IngestToken,
 		MaxPollWait: config.MaxPollWait, NoAdminTokenParameter: !config.AdminTokenParameter,
 		Version: config.Version, Now: now, Random: rand.Reader, Jitter: mathrand.Float64,
 	})
@@ -153,11 +175,16 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	for _, weakness := range config.weaknesses() {
 		r.security.Weak(weakness)
 	}
+	r.faults = handler.Faults
 	r.leave, r.endStreams = handler.CloseConnections, func() {
 		handler.EndStreams()
 		r.executions.gateway.EndDrains()
 	}
-	return r, r.listen(handler, handler.GRPC(), registry)
+	web, err := page.New(handler)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.listen(web, handler.GRPC(), registry)
 }
 
 // newLimiter creates the rate limiter, which exchanges admissions with other replicas.

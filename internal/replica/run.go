@@ -21,6 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/session"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
@@ -142,7 +143,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	var background errgroup.Group
 	for _, task := range []func(context.Context) error{
 		r.mailbox.Run, r.hints.Run, r.requests.Run, r.security.Run, r.limiter.Run, r.executions.ledger.Run, r.executions.watchAgents, r.checkDatabase,
-		r.monitor.Run, r.connections.Run, r.scrapes.Run,
+		r.monitor.Run, r.feed.Run, r.connections.Run, r.scrapes.Run,
 		r.repeat("expire leases", expireEvery, rarely, r.expireLeases),
 		r.repeat("sample the fleet", sampleEvery, rarely, r.sampleFleet),
 		r.repeat("sample the day's cost", sampleEvery, rarely, r.executions.sampleDayCost),
@@ -152,6 +153,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("count log records", sampleEvery, rarely, r.executions.contents.Count),
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("count what is not folded", sampleEvery, rarely, r.executions.countUnfolded),
+		r.repeat("read which sessions ended", session.RefreshEvery, rarely, r.sessions.Refresh),
 		r.repeat("read the enrollment tokens", pricesEvery, rarely, r.grants.Refresh),
 		r.repeat("read the prices", pricesEvery, rarely, r.executions.prices.refresh),
 		r.repeat("read the currency rates", pricesEvery, rarely, r.executions.currency.refresh),
@@ -211,6 +213,7 @@ func (r *Replica) shutdown() error {
 	delay := time.NewTimer(r.config.ShutdownDelay)
 	defer delay.Stop()
 	<-delay.C
+	r.live.Close() // only now: clients return at once, and this replica no longer accepts them
 	ctx, cancel := context.WithTimeout(context.Background(), r.config.ShutdownTimeout)
 	defer cancel()
 	// Agents' runs may take longer, so their streams are ended with an event before that.
@@ -356,7 +359,17 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx))
+	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx), postgres.NewSessions(r.db).CleanUp(ctx))
+}
+
+// SignInCode returns a code that may be exchanged once, within five minutes, for a session with the rights of the first
+// admin token.
+func (r *Replica) SignInCode() (string, error) {
+	admins := tokensOf(r.config.AdminToken)
+	if len(admins) == 0 {
+		return "", errors.New("there is no admin token to sign in with")
+	}
+	return r.codes.Issue(fleet.HashToken(admins[0]))
 }
 
 // processName returns a name unique to this start, so that no two processes write the same row of rollups.

@@ -11,7 +11,7 @@ var ErrNotFound = errors.New("no such report")
 // Parts selects the more expensive facts; the others are always read.
 type Parts struct {
 	Queries    bool
-	Indexes    bool // with PostgreSQL's plans for the three query shapes of the brief
+	Indexes    bool // with PostgreSQL's plans for the three query shapes that must use an index
 	Executions bool // Facts.Executions
 	Days       bool // Facts.Days and Facts.SpentBefore
 	Users      bool // Facts.Users

@@ -237,7 +237,7 @@ func indexTables(indexes []Index) []table {
 func statusTable(section, title string, byStatus map[int]int64) table {
 	t := table{
 		section: section, title: title, things: "status", none: "None.",
-		columns: []column{{metric: "count", head: "answers"}},
+		columns: []column{{metric: "count", head: "responses"}},
 	}
 	for _, status := range slices.Sorted(maps.Keys(byStatus)) {
 		name := strconv.Itoa(status)
@@ -249,7 +249,7 @@ func statusTable(section, title string, byStatus map[int]int64) table {
 func errorTables(e Errors) []table {
 	byRoute := table{
 		section: string(SectionErrors), title: "Errors by route", things: "status and endpoint", none: "None.",
-		columns: []column{{metric: "count", head: "answers"}},
+		columns: []column{{metric: "count", head: "responses"}},
 	}
 	for _, r := range e.ByRoute {
 		name := fmt.Sprintf("%d %s %s", r.Status, r.Method, r.Route)

@@ -59,15 +59,22 @@ const refusalSpread = 100 * time.Millisecond
 var errTooManyUnknown = problem.New(http.StatusTooManyRequests, "rate_limited", "",
 	"too many unknown tokens are waiting to be looked up; try again later")
 
-// identify reports whether the caller of an open route is an administrator, and marks the exchange as a known caller's
-// if the request has a valid token. It never waits. Kubernetes ServiceAccounts are known only on the routes of reports.
-func (s *Server) identify(x *endpoint.Exchange) (isAdmin bool) {
-	hash := fleet.HashToken(bearerToken(x.Request))
-	isAdmin = s.isAdmin(x.Request, hash)
-	if isAdmin || s.isToken(hash) {
+// identify returns the caller of an open route, with Admin set for an administrator, and marks the exchange as a known
+// caller's if the request has a valid token or session. It does not wait for tokens to be looked up. Kubernetes
+// ServiceAccounts are known only on the routes of reports.
+func (s *Server) identify(x *endpoint.Exchange) endpoint.Caller {
+	bearer := bearerToken(x.Request)
+	hash := fleet.HashToken(bearer)
+	c := endpoint.Caller{Admin: s.isAdmin(x.Request, hash)}
+	if !c.Admin && bearer == "" && x.Request.Method == http.MethodGet {
+		if found, err := s.sessions.Of(x); err == nil {
+			c = endpoint.Caller{Admin: true, Session: found}
+		}
+	}
+	if c.Admin || s.isToken(hash) {
 		x.Audience = observe.Known
 	}
-	return isAdmin
+	return c
 }
 
 // isToken reports whether a hash is that of a valid token other than an administrator's.

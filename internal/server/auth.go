@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/session"
 )
 
 // credential is the kind of token that a request has.
@@ -22,19 +24,23 @@ const (
 	ingestCredential
 	agentCredential
 	accountCredential // a ServiceAccount's
+	sessionCredential // a session's cookie
 	credentials
 )
 
 // rights is the table of admitted requests, by the access of the route and the credential of the request. Unknown
 // tokens are rejected before.
 var rights = [endpoint.Accesses][credentials]bool{
-	endpoint.Admin:        {adminCredential: true},
+	endpoint.Admin:        {adminCredential: true, sessionCredential: true},
+	endpoint.TokenIssuer:  {adminCredential: true},
 	endpoint.Enroller:     {adminCredential: true, enrollmentCredential: true},
 	endpoint.AgentOnly:    {agentCredential: true},
 	endpoint.AgentOrAdmin: {adminCredential: true, agentCredential: true},
+	endpoint.LogReader:    {adminCredential: true, agentCredential: true, sessionCredential: true},
 	endpoint.Ingester:     {ingestCredential: true},
 	endpoint.Exporter:     {ingestCredential: true},
-	endpoint.Reporter:     {adminCredential: true, accountCredential: true},
+	endpoint.Reporter:     {adminCredential: true, accountCredential: true, sessionCredential: true},
+	endpoint.SignedIn:     {sessionCredential: true},
 }
 
 // needs describes the token that a route requires, for callers that sent another kind of token.
@@ -42,6 +48,7 @@ var needs = [endpoint.Accesses]string{
 	endpoint.Enroller:     "an enrollment token (ENROLLMENT_TOKEN of the server) or the admin token",
 	endpoint.AgentOnly:    "the token of the agent, which enrolling printed",
 	endpoint.AgentOrAdmin: "the token of the agent, which enrolling printed, or the admin token",
+	endpoint.LogReader:    "the token of the agent, which enrolling printed, or the admin token",
 	endpoint.Ingester:     "the ingest token (INGEST_TOKEN of the server)",
 	endpoint.Exporter:     "the ingest token (INGEST_TOKEN of the server)",
 }
@@ -54,7 +61,9 @@ var credentialNames = [credentials]string{
 // refusal returns the error for a caller that may not use the route.
 func refusal(who endpoint.Access, shown credential) error {
 	switch {
-	case who == endpoint.Admin, who == endpoint.Reporter:
+	case who == endpoint.SignedIn:
+		return errNotSignedIn
+	case isAdmins(who):
 		return errForbidden
 	case shown == noCredential:
 		return errNoToken
@@ -64,6 +73,8 @@ func refusal(who endpoint.Access, shown credential) error {
 
 var (
 	errForbidden = problem.New(http.StatusForbidden, "forbidden", "", "this needs the admin token")
+
+	errNotSignedIn = problem.New(http.StatusUnauthorized, session.ErrNone.Code, "", "%s", session.ErrNone.Detail)
 
 	errNoToken = problem.New(http.StatusUnauthorized, "token_missing", "", "a token is needed: send the header Authorization: Bearer …")
 )
@@ -102,7 +113,7 @@ func (t tokens) holdHash(hash fleet.TokenHash) bool {
 func (s *Server) authorize(x *endpoint.Exchange, who endpoint.Access) (endpoint.Caller, error) {
 	switch who {
 	case endpoint.Everyone:
-		return endpoint.Caller{Admin: s.identify(x)}, nil
+		return s.identify(x), nil
 	case endpoint.Prober:
 		x.Audience = observe.Probe
 		return endpoint.Caller{}, nil
@@ -113,12 +124,42 @@ func (s *Server) authorize(x *endpoint.Exchange, who endpoint.Access) (endpoint.
 		return endpoint.Caller{}, err
 	case !rights[who][shown]:
 		return endpoint.Caller{}, refusal(who, shown)
+	case shown == sessionCredential:
+		if err := s.sessions.CheckWrite(x, c.Session); err != nil {
+			return endpoint.Caller{}, err
+		}
 	}
 	return c, nil
 }
 
-// authenticate returns a request's credential and caller. It first checks the tokens that open the route, and skips
-// more expensive look-ups once none can.
+// isAdmins reports whether the access is the administrators', so that agents need not be looked up in the database.
+func isAdmins(who endpoint.Access) bool {
+	switch who {
+	case endpoint.Admin, endpoint.TokenIssuer, endpoint.Reporter, endpoint.SignedIn:
+		return true
+	}
+	return false
+}
+
+// authenticateSession returns the caller of a request without a token that has a session's cookie. Without one, or with
+// one that no replica signed, the credential is none.
+func (s *Server) authenticateSession(x *endpoint.Exchange, who endpoint.Access) (credential, endpoint.Caller, error) {
+	found, err := s.sessions.Of(x)
+	switch {
+	case err == nil:
+		x.Audience = observe.Known
+		return sessionCredential, endpoint.Caller{Admin: true, Session: found}, nil
+	case errors.Is(err, session.ErrNone):
+		return noCredential, endpoint.Caller{}, nil
+	case errors.Is(err, session.ErrEnded) && (who == endpoint.SignedIn || who == endpoint.LogReader):
+		return noCredential, endpoint.Caller{}, problem.New(http.StatusUnauthorized, session.ErrEnded.Code, "", "%s", session.ErrEnded.Detail)
+	}
+	return noCredential, endpoint.Caller{}, err
+}
+
+// authenticate returns a request's credential and caller. It first checks the kinds of token that the route admits, and
+// then the others, which the error names. An agent's token that is not in the mailbox is looked up last, by
+// authenticateAgent in audience.go. Routes of administrators and reports look up no token in the database.
 func (s *Server) authenticate(x *endpoint.Exchange, who endpoint.Access) (credential, endpoint.Caller, error) {
 	bearer := bearerToken(x.Request)
 	hash := fleet.HashToken(bearer)
@@ -131,7 +172,9 @@ func (s *Server) authenticate(x *endpoint.Exchange, who endpoint.Access) (creden
 		return known(ingestCredential, endpoint.Caller{Ingest: hash})
 	case s.isAdmin(x.Request, hash):
 		return known(adminCredential, endpoint.Caller{Admin: true})
-	case who == endpoint.Admin, who == endpoint.Reporter: // these never look up an agent in the database
+	case bearer == "" && rights[who][sessionCredential]:
+		return s.authenticateSession(x, who)
+	case isAdmins(who): // these never look up an agent in the database
 		if s.isToken(hash) {
 			x.Audience = observe.Known
 		}
@@ -143,7 +186,7 @@ func (s *Server) authenticate(x *endpoint.Exchange, who endpoint.Access) (creden
 	case bearer == "":
 		return noCredential, endpoint.Caller{}, nil
 	}
-	if who == endpoint.AgentOnly || who == endpoint.AgentOrAdmin { // nearly all requests end here
+	if who == endpoint.AgentOnly || who == endpoint.AgentOrAdmin || who == endpoint.LogReader { // nearly all requests end here
 		if agent, found := s.mailbox.Lookup(hash); found {
 			return known(agentCredential, endpoint.Caller{Agent: agent})
 		}
@@ -171,9 +214,9 @@ func (s *Server) isAdmin(r *http.Request, bearer fleet.TokenHash) bool {
 }
 
 // holderOf returns the holder of the token in a known caller's request.
-func (s *Server) holderOf(r *http.Request) connections.Holder {
-	hash := fleet.HashToken(bearerToken(r))
-	if s.isAdmin(r, hash) {
+func (s *Server) holderOf(x *endpoint.Exchange) connections.Holder {
+	hash := fleet.HashToken(bearerToken(x.Request))
+	if x.Caller.Session != nil || s.isAdmin(x.Request, hash) {
 		return connections.Holder{}
 	}
 	_, agent := s.mailbox.Lookup(hash)
@@ -218,7 +261,7 @@ func (s *Server) Closed() []Closed {
 		}
 		closed = append(closed, c)
 	}
-	admins := []endpoint.Access{endpoint.Admin}
+	admins := []endpoint.Access{endpoint.Admin, endpoint.TokenIssuer, endpoint.SignedIn}
 	if s.accounts == nil {
 		admins = append(admins, endpoint.Reporter)
 	}

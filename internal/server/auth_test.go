@@ -17,6 +17,9 @@ func TestAccess(t *testing.T) {
 		want := map[endpoint.Access]map[string]int{
 			endpoint.Admin:        {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
 			endpoint.Reporter:     {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
+			endpoint.TokenIssuer:  {none: 403, unknown: 403, agentLike: 403, another: 403, enrollmentToken: 403, ingestToken: 403},
+			endpoint.SignedIn:     {none: 401, unknown: 401, agentLike: 401, another: 401, enrollmentToken: 401, ingestToken: 401, adminToken: 401},
+			endpoint.LogReader:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403, ingestToken: 403},
 			endpoint.Enroller:     {none: 401, unknown: 401, agentLike: 401, another: 403, ingestToken: 403},
 			endpoint.AgentOnly:    {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, adminToken: 403, another: 403, ingestToken: 403},
 			endpoint.AgentOrAdmin: {none: 401, unknown: 401, agentLike: 401, enrollmentToken: 403, another: 403, ingestToken: 403},
@@ -25,7 +28,7 @@ func TestAccess(t *testing.T) {
 		}[r.Access]
 		for token, status := range want {
 			bad := w.sample(t, r)
-			bad.token = token
+			bad.token, bad.header = token, nil
 			if token == another {
 				bad.token = w.tokens["a2"]
 			}

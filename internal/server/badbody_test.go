@@ -69,6 +69,9 @@ func TestMalformedBodies(t *testing.T) {
 			delete(tests, "nested too deep")
 			delete(tests, "nested absurdly deep")
 		}
+		if good.path == "/api/session" { // rejects a body of that size unread
+			delete(tests, "nested absurdly deep")
+		}
 		for name, tt := range tests {
 			t.Run(name, func(t *testing.T) {
 				bad := good

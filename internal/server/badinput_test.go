@@ -26,6 +26,7 @@ type fixture struct {
 	*api
 	tokens  map[string]string // of agents a1 and a2
 	samples map[string]request
+	session map[string]string // headers of a request with a session
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -35,6 +36,7 @@ func newFixture(t testing.TB) *fixture {
 		w.tokens[agent] = w.enroll(t, agent)
 	}
 	created := w.deploy(t, "a1")
+	w.session = w.signIn(t, adminToken).header()
 	deployment, group := "/api/deployments/"+created.Deployments[0].ID, "/api/deployment-groups/"+created.GroupID
 	w.samples = map[string]request{
 		"POST /api/agents":                              {path: "/api/agents", body: `{"name":"n","labels":{"k":"v"},"poll_interval_seconds":10}`},
@@ -58,6 +60,10 @@ func newFixture(t testing.TB) *fixture {
 		"GET /api/metrics":                              {path: "/api/metrics"},
 		"GET /api/metrics/pending-deployments":          {path: "/api/metrics/pending-deployments"},
 		"GET /api/openapi.yaml":                         {path: "/api/openapi.yaml"},
+		"POST /api/session":                             {path: "/api/session", body: `{"token":"` + adminToken + `"}`},
+		"GET /api/live":                                 {path: "/api/live"},
+		"GET /api/session":                              {path: "/api/session"},
+		"DELETE /api/session":                           {path: "/api/session"},
 		"POST /api/reports":                             {path: "/api/reports", body: `{"name":"n","sections":["summary"],"objectives":[{"name":"x","errorRate":{"max":"0.1"}}]}`},
 		"GET /api/reports":                              {path: "/api/reports"},
 		"GET /api/reports/{report_id}":                  {path: "/api/reports/0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"},
@@ -95,9 +101,11 @@ func (w *fixture) sample(t testing.TB, r endpoint.Route) request {
 	}
 	good.method = r.Method
 	switch r.Access {
-	case endpoint.Admin, endpoint.Enroller, endpoint.Reporter:
+	case endpoint.SignedIn:
+		good.header = w.session
+	case endpoint.Admin, endpoint.TokenIssuer, endpoint.Enroller, endpoint.Reporter:
 		good.token = adminToken
-	case endpoint.AgentOnly, endpoint.AgentOrAdmin:
+	case endpoint.AgentOnly, endpoint.AgentOrAdmin, endpoint.LogReader:
 		good.token = w.tokens["a1"]
 	case endpoint.Ingester, endpoint.Exporter:
 		good.token = ingestToken
@@ -218,7 +226,7 @@ func TestBadPathParameters(t *testing.T) {
 			return
 		}
 		request := w.sample(t, r)
-		if r.Access == endpoint.AgentOrAdmin {
+		if r.Access == endpoint.AgentOrAdmin || r.Access == endpoint.LogReader {
 			request.token = adminToken
 		}
 		request.path = before + "0197a1b2-0000-7e4f-8a5b-6c7d8e9f0a1b" + after + "?" + query

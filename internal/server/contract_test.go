@@ -50,7 +50,13 @@ func schemesOf(who endpoint.Access) []string {
 	admins := []string{"adminBearer", "adminHeader", "adminQuery"}
 	switch who {
 	case endpoint.Admin:
+		return append(admins, "session")
+	case endpoint.TokenIssuer:
 		return admins
+	case endpoint.SignedIn:
+		return []string{"session"}
+	case endpoint.LogReader:
+		return append(admins, "agent", "session")
 	case endpoint.Enroller:
 		return append(admins, "enrollment")
 	case endpoint.AgentOnly:
@@ -58,7 +64,7 @@ func schemesOf(who endpoint.Access) []string {
 	case endpoint.AgentOrAdmin:
 		return append(admins, "agent")
 	case endpoint.Reporter:
-		return append(admins, "serviceAccount")
+		return append(admins, "serviceAccount", "session")
 	case endpoint.Ingester, endpoint.Exporter:
 		return []string{"ingest"}
 	default:

@@ -9,18 +9,17 @@ import (
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
-// A request is often answered before its body is read, for example if it has no token or the body is too large. If the
+// The response is often sent before the request's body is read, for example if it has no token or is too large. If the
 // connection were closed while the client still sends, the kernel would reset it, and the client would see a network
-// error and send everything again. So the response is sent at once, and the rest of the body is read and discarded for
-// a while. To keep this from tying up a replica, it is limited in time, in number, and in bytes per second.
+// error and send everything again. So the rest of the body is drained after the response: read and discarded for a
+// while. To keep this from tying up a replica, it is limited in time, in number, and in bytes per second.
 const (
 	drainWithin     = 5 * time.Second // for known callers
-	drainWithinElse = 2 * time.Second
-	maxDrains       = 16 // at a time for known callers, and the same number for others
+	drainWithinElse = 2 * time.Second // for other callers
+	maxDrains       = 16              // at a time for known callers, and the same number for others
 	maxDrainRate    = 256 << 20
 	drainBuffer     = 32 << 10
 	drainBurst      = 50 * time.Millisecond // allowed lead over the rate
-
 )
 
 // drains reads and discards the rest of request bodies.

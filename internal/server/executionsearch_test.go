@@ -36,7 +36,7 @@ func seedSearch(t testing.TB, a *api) {
 		}
 		return more + `,"status":"success"`
 	})
-	a.seed(t, 20, "bob", func(i int) string { return `,"status":"timeout"` })
+	a.seed(t, 20, "bob", func(_ int) string { return `,"status":"timeout"` })
 }
 
 func (a *api) search(t *testing.T, filters string) (ids []string) {
@@ -63,9 +63,9 @@ func TestSearchExecutions(t *testing.T) {
 		}
 		return ids
 	}
+	var second openapi.ExecutionSummaryList
+	a.admin(t, "/api/admin/executions?user_id=ada&execution_id=e1").want(http.StatusOK).decode(&second)
 	failedOne := func(i int) bool { return i%5 == 0 }
-	var second openapi.ExecutionAnswer
-	a.admin(t, "/api/admin/executions/e1?user_id=ada").want(http.StatusOK).decode(&second)
 	for filters, want := range map[string][]string{
 		"user_id=ada":                         ada(func(int) bool { return true }),
 		"session_id=s1":                       ada(func(i int) bool { return i%4 == 1 }),
@@ -84,7 +84,7 @@ func TestSearchExecutions(t *testing.T) {
 		"max_duration_ms=1.5&session_id=s0":   ada(func(i int) bool { return i%4 == 0 }),
 		"min_cost_usd=0":                      nil,
 		"agent=nobody":                        nil,
-		"to=" + second.Execution.CreatedAt.Format(time.RFC3339Nano) + "&user_id=ada": {"ada/e0"},
+		"to=" + second.Executions[0].CreatedAt.Format(time.RFC3339Nano) + "&user_id=ada": {"ada/e0"},
 	} {
 		if diff := cmp.Diff(want, a.search(t, filters)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", filters, diff)

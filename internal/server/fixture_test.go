@@ -29,9 +29,11 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/enrollment"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
+	"github.com/watchbill/watchbill/internal/live"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/server/problem"
+	"github.com/watchbill/watchbill/internal/session"
 	"github.com/watchbill/watchbill/internal/store/postgres"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
@@ -89,6 +91,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 	})
 	run(t, book.Run)
 	backoff := fleet.ExponentialBackoff(time.Millisecond, time.Millisecond, mathrand.Float64)
+	viewers := hub(t)
 	a.options = Options{
 		Agents:       postgres.NewAgents(db, box.Changed),
 		Deployments:  postgres.NewDeployments(db, backoff, func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, box.Changed),
@@ -98,6 +101,9 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Recorder:   metrics.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: logging.NewRequestLogger(logs, time.Now),
 		Security: logging.NewSecurityLog(logs, time.Now),
 		Log:      logs.App, AdminTokens: "an older one, " + adminToken, Grants: grants(t, enrollmentToken), IngestTokens: "another, " + ingestToken,
+		Sessions: session.New(session.Options{Store: postgres.NewSessions(db), Now: time.Now, Random: rand.Reader, Ended: viewers.Wake}),
+		Live:     viewers, LiveEnds: func(string) {},
+		SignInCodes: session.NewCodes(time.Now, rand.Reader), SignIns: func(string) {},
 		MaxPollWait: MaxWait, Version: "test", Now: time.Now, Random: rand.Reader, Jitter: mathrand.Float64,
 	}
 	if change != nil {
@@ -355,4 +361,13 @@ func grants(t testing.TB, tokens string) Grants {
 		t.Fatal(err)
 	}
 	return g
+}
+
+func hub(t testing.TB) *live.Hub {
+	t.Helper()
+	h, err := live.NewHub(live.MaxViewers, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }

@@ -68,16 +68,8 @@ func (s *Server) getHealth(ctx context.Context, _ endpoint.Nothing) (health, err
 		h.Status = status
 		h.Reasons = append(h.Reasons, reason)
 	}
-	if s.mailbox.Health().Stale {
-		worse(openapi.HealthStatusDegraded, "the mailbox is stale: pending deployments cannot be read from the database")
-	}
-	if pool.Utilization >= busyPool {
-		worse(openapi.HealthStatusDegraded, "80 % or more of the database connections are in use")
-	}
-	if s.strains != nil {
-		for _, reason := range s.strains() {
-			worse(openapi.HealthStatusDegraded, reason)
-		}
+	for _, reason := range s.Faults() {
+		worse(openapi.HealthStatusDegraded, reason)
 	}
 	if err != nil {
 		reason := fault.ErrUnavailable.Detail
@@ -88,6 +80,21 @@ func (s *Server) getHealth(ctx context.Context, _ endpoint.Nothing) (health, err
 		worse(openapi.HealthStatusDown, reason)
 	}
 	return health{h}, nil
+}
+
+// Faults returns why the replica is degraded, without a query.
+func (s *Server) Faults() []string {
+	reasons := []string{}
+	if s.mailbox.Health().Stale {
+		reasons = append(reasons, "the mailbox is stale: pending deployments cannot be read from the database")
+	}
+	if healthPool(s.database.Pool()).Utilization >= busyPool {
+		reasons = append(reasons, "80 % or more of the database connections are in use")
+	}
+	if s.strains != nil {
+		reasons = append(reasons, s.strains()...)
+	}
+	return reasons
 }
 
 func healthRequests(t metrics.Totals, uptime float64) openapi.HealthRequests {

@@ -117,7 +117,7 @@ func TestLimitHeaders(t *testing.T) {
 
 func TestNoLimiterAdmitsEverything(t *testing.T) {
 	t.Parallel()
-	s := &Server{now: time.Now}
+	s := &Server{shared: &endpoint.Shared{Now: time.Now}}
 	if r := s.admitted(func(x *endpoint.Exchange) error {
 		return x.Admit(ratelimit.Ingest, ratelimit.Subject{User: "u"}, 1<<40)
 	}); r.Code != http.StatusNoContent || len(r.Header()) != 0 {

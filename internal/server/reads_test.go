@@ -100,7 +100,7 @@ func TestUsersAgreeWithCosts(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
 	for i := range 7 {
-		a.seed(t, 3+i%3, fmt.Sprintf("user-%d", i), func(n int) string {
+		a.seed(t, 3+i%3, fmt.Sprintf("user-%d", i), func(_ int) string {
 			return fmt.Sprintf(`,"status":"success","model_used":"gpt-4o-mini","input_tokens":%d,"output_tokens":10`, 1000*(i%4))
 		})
 	}

@@ -25,9 +25,12 @@ import (
 	"github.com/watchbill/watchbill/internal/server/executions"
 	"github.com/watchbill/watchbill/internal/server/fleet"
 	"github.com/watchbill/watchbill/internal/server/ingest"
+	"github.com/watchbill/watchbill/internal/server/live"
 	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/server/reports"
+	"github.com/watchbill/watchbill/internal/server/sessions"
 	"github.com/watchbill/watchbill/internal/server/traffic"
+	"github.com/watchbill/watchbill/internal/session"
 )
 
 // The default limits of the memory for request bodies and for large responses, in bytes.
@@ -64,7 +67,16 @@ type Options struct {
 	Mailbox   *mailbox.Mailbox
 	Limiter   *ratelimit.Limiter // nil for no rate limits
 	Accounts  ServiceAccounts    // if nil, only administrators create reports
-	// UnreadCount, if not nil, is called for each token count with an unknown name. A client chooses the name.
+	Sessions  *session.Sessions
+	// SignInCodes are codes that may be exchanged for a session. It may be nil.
+	SignInCodes *session.Codes
+	// Live has the events of live streams. The server does not close it.
+	Live     *live.Hub
+	LiveEnds func(reason string) // counts the end of a live stream by one of live.Ends
+	// SignIns counts a sign-in by one of sessions.Results.
+	SignIns func(result string)
+	// UnreadCount, if not nil, is called with the name of each token count in a request that is not a known one. Clients
+	// choose these names, so the function must limit how many it keeps.
 	UnreadCount   func(name string)
 	TrafficSeries traffic.Series
 	Events        traffic.Events
@@ -112,6 +124,8 @@ type Server struct {
 	ingest     *ingest.API
 	executions *executions.API
 	reports    *reports.API
+	sessions   *sessions.API
+	live       *live.API
 	traffic    *traffic.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
@@ -144,7 +158,7 @@ type Server struct {
 	idCount    atomic.Uint64
 	pings      pinger
 	drains     *drains
-	adminReads endpoint.Gate  // see route.isRead
+	adminReads endpoint.Gate  // see isRead
 	unknown    *waitingTokens // tokens of no known agent
 	openAPI    document
 }
@@ -188,6 +202,13 @@ func New(opts Options) (*Server, error) {
 			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
 			Now: opts.Now, Random: opts.Random,
 		}),
+		sessions: sessions.New(sessions.Options{
+			Sessions: opts.Sessions, Codes: opts.SignInCodes, AdminTokens: parseTokens(opts.AdminTokens), IsSecure: opts.TrustedProxies.IsSecure,
+			Observe: opts.SignIns, Now: opts.Now,
+		}),
+		live: live.New(live.Options{
+			Hub: opts.Live, IsOver: opts.Sessions.IsOver, Observe: opts.LiveEnds, Now: opts.Now, Jitter: opts.Jitter,
+		}),
 		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
@@ -205,6 +226,7 @@ func New(opts Options) (*Server, error) {
 		openAPI: newDocument(),
 	}
 	s.ready = s.readyWhenFilled
+	s.sessions.IsToken = s.isToken
 	s.executions.EnterRead = func(x *endpoint.Exchange) (func(), error) { return s.adminReads.Leave, s.enterReads(x) }
 	for _, r := range s.routes() {
 		s.root.add(r.Pattern).handle(r.Method, &mounted{r, s.recorder.Route(r.Method, r.Pattern), isRead(r)})
@@ -264,7 +286,7 @@ func (s *Server) serve(x *endpoint.Exchange) {
 		hideReferrer(x)
 	}
 	if x.Audience == observe.Known && !x.Conn.IsAuthenticated() {
-		x.Conn.Authenticate(s.holderOf(x.Request))
+		x.Conn.Authenticate(s.holderOf(x))
 	}
 	if err == nil {
 		if x.Request.ContentLength != 0 || x.Request.Method != http.MethodGet {

@@ -1,3 +1,4 @@
-// Package prices says what executions cost: it reads lists of prices, those that are shipped in makers and hosts and those of
-// a file, finds the price that holds for an execution, and multiplies. It is pure: a file comes as bytes.
+// Package prices computes what executions cost. It parses price lists, the shipped ones in makers and hosts and a file of the
+// operator's, finds the price that applies to an execution (List.Price), and computes the cost (cost.go). It does no I/O:
+// callers pass the file's content.
 package prices

@@ -6,7 +6,7 @@ import (
 )
 
 // Objectives returns a report's objectives; nil if its spec has none, so that the defaults are defined only in
-// internal/report.
+// internal/objective.
 func Objectives(mr *v1alpha1.MonitoringReport) []objective.Objective {
 	if mr.Spec.Objectives == nil {
 		return nil

@@ -33,12 +33,21 @@ func NewDayCostGauge(reg prometheus.Registerer, maxAge time.Duration, now func()
 // Set sets the cost to show.
 func (g *DayCostGauge) Set(cost DayCost) { g.last.Store(&cost) }
 
+// Last returns the cost to show. ok is false if there is none.
+func (g *DayCostGauge) Last() (cost DayCost, ok bool) {
+	last := g.last.Load()
+	if last == nil || g.now().Sub(last.Taken) > g.maxAge {
+		return DayCost{}, false
+	}
+	return *last, true
+}
+
 // Describe implements prometheus.Collector.
 func (g *DayCostGauge) Describe(descs chan<- *prometheus.Desc) { descs <- dayCostDesc }
 
 // Collect implements prometheus.Collector.
 func (g *DayCostGauge) Collect(metrics chan<- prometheus.Metric) {
-	if last := g.last.Load(); last != nil && g.now().Sub(last.Taken) <= g.maxAge {
+	if last, ok := g.Last(); ok {
 		metrics <- prometheus.MustNewConstMetric(dayCostDesc, prometheus.GaugeValue, last.USD)
 	}
 }

@@ -43,6 +43,15 @@ func NewFleetGauges(reg prometheus.Registerer, maxAge time.Duration, now func() 
 // Set sets the sample to show. It retains the sample's maps, which must not be modified afterwards.
 func (g *FleetGauges) Set(sample FleetSample) { g.last.Store(&sample) }
 
+// Last returns the sample to show. ok is false if there is none.
+func (g *FleetGauges) Last() (sample FleetSample, ok bool) {
+	last := g.last.Load()
+	if last == nil || g.now().Sub(last.Taken) > g.maxAge {
+		return FleetSample{}, false
+	}
+	return *last, true
+}
+
 // Describe implements prometheus.Collector.
 func (g *FleetGauges) Describe(descs chan<- *prometheus.Desc) {
 	descs <- agentsDesc
@@ -52,8 +61,8 @@ func (g *FleetGauges) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (g *FleetGauges) Collect(metrics chan<- prometheus.Metric) {
-	sample := g.last.Load()
-	if sample == nil || g.now().Sub(sample.Taken) > g.maxAge {
+	sample, ok := g.Last()
+	if !ok {
 		return
 	}
 	for state, n := range sample.Agents {

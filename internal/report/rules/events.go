@@ -69,7 +69,7 @@ func (b base) errorRate(o objective.Resolved) indicator {
 		budget:    o.Budget,
 		what:      "of all responses were 5xx",
 		wanted:    "5xx below " + percent(o.Target) + " of all responses",
-		counts:    "answers",
+		counts:    "responses",
 	}
 	var route []string
 	labels := map[string]string{"method": "GET", "route": "/api/agents"}

@@ -42,7 +42,7 @@ func (o pool) alerts() []Rule {
 		expr:    o.recorded(poolSeries) + " >= " + number(o.limit),
 		pending: poolPending, keep: poolKeep,
 		summary: "Objective " + o.whose() + " is missed: the database pool is nearly used up",
-		description: fmt.Sprintf("The worst replica had {{ $value | humanizePercentage }} of its database connections in use, in the mean of %s. "+
+		description: fmt.Sprintf("The worst replica had {{ $value | humanizePercentage }} of its database connections in use, averaged over %s. "+
 			"The objective allows less than %s.", duration(gaugeWindow), percent(o.limit)),
 	})}
 }

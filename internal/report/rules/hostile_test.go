@@ -117,7 +117,7 @@ func checkTexts(t *testing.T, rule rules.Rule, text, route, agent string) {
 	case "WatchbillLatencyHigh":
 		wants = append(wants, "requests to GET "+route+" took", "p99 of GET "+route+" below")
 	case "WatchbillErrorRateHigh":
-		wants = append(wants, "answers of "+route+" were")
+		wants = append(wants, "responses of "+route+" were")
 	case "WatchbillSuccessRateLow":
 		wants = append(wants, "requests to "+agent+" failed")
 	case "WatchbillTargetAbsent":
@@ -190,7 +190,7 @@ func TestDescriptions(t *testing.T) {
 			"The objective (more than 90% of requests to helper successful) allows 10%; at 10% the budget of 30 days lasts 30d.",
 		"queries warning 30m": "12.34% of all database queries took longer than 100ms in the last 30m. " +
 			"The objective (p50 of all database queries below 100ms) allows less than 50%.",
-		"pool warning ": "The worst replica had 12.34% of its database connections in use, in the mean of 15m. The objective allows less than 80%.",
+		"pool warning ": "The worst replica had 12.34% of its database connections in use, averaged over 15m. The objective allows less than 80%.",
 		"polling warning ": "Agents that are online or late made 123.4m polls per second each, over 15m. " +
 			"The objective is 0.1, or the rate that the server asks for if that is less, and at most 50% away from it.",
 		"day warning ":       "AI agents' executions of this UTC day cost 0.12 USD so far. The objective allows less than 50 USD a day.",

@@ -99,6 +99,20 @@ func (t TrustedProxies) Client(r *http.Request) string {
 	return client
 }
 
+// IsSecure reports whether a request's client used TLS, to this server or, by X-Forwarded-Proto, to a trusted proxy. Of
+// several values the first is the outermost proxy's.
+func (t TrustedProxies) IsSecure(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	forwarded := r.Header["X-Forwarded-Proto"]
+	if len(forwarded) == 0 || !t.containPeer(r.RemoteAddr) {
+		return false
+	}
+	scheme, _, _ := strings.Cut(forwarded[0], ",")
+	return strings.EqualFold(strings.TrimSpace(scheme), "https")
+}
+
 // parseForwarded parses an address with or without a port. An IPv6 address may have brackets, but no zone.
 func parseForwarded(s string) (netip.Addr, bool) {
 	address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))

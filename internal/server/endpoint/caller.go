@@ -6,6 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe/logging"
+	"github.com/watchbill/watchbill/internal/session"
 )
 
 // Caller is who sent a request. It is the zero value for an anonymous caller of an open route and for a rejected one.
@@ -17,6 +18,8 @@ type Caller struct {
 	Grant *fleet.Grant
 	// Account is set for a ServiceAccount. Its permission to read is not checked yet.
 	Account *ServiceAccount
+	// Session is set for an admin that has a session instead of a token.
+	Session *session.Session
 }
 
 // ServiceAccount is the Kubernetes ServiceAccount that sent a request.
@@ -34,6 +37,8 @@ func (c Caller) actor() logging.Actor {
 	none := fleet.TokenHash{}
 	fingerprint := func(hash fleet.TokenHash) string { return hex.EncodeToString(hash[:8]) }
 	switch {
+	case c.Session != nil:
+		return logging.Actor{Kind: "session", ID: c.Session.Fingerprint()}
 	case c.Admin:
 		return logging.Actor{Kind: "admin"}
 	case c.Agent.ID() != "":

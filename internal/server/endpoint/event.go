@@ -59,7 +59,7 @@ func (x *Exchange) Record(e Event) {
 	})
 }
 
-// UserFingerprint is the event field for a user. record replaces the user's id by a fingerprint, so that the id does
+// UserFingerprint is the event field for a user. Record replaces the user's id by a fingerprint, so that the id does
 // not remain in the log after the user is erased.
 const UserFingerprint = "user_fingerprint"
 

@@ -10,12 +10,15 @@ const (
 	Everyone     Access = iota
 	Prober              // everyone, for health checks; not counted in figures
 	Admin               // an admin; any other token, or none, gets 403
+	TokenIssuer         // an admin with a token: a session issues no tokens
 	Enroller            // the enrollment token, or an admin
 	AgentOnly           // an agent
 	AgentOrAdmin        // an agent, or an admin
+	LogReader           // an agent, or an admin, who may have a session
 	Ingester            // the ingest token; admins are rejected too
 	Exporter            // like Ingester, over OpenTelemetry's protocol, which has its own errors
 	Reporter            // an admin, or a Kubernetes ServiceAccount; any other token, or none, gets 403
+	SignedIn            // a browser's session; any token, or none, gets 401
 	Accesses            // their number
 )
 

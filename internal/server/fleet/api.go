@@ -96,7 +96,7 @@ func (a *API) Routes() []endpoint.Route {
 		endpoint.Get("/api/agents", endpoint.Admin, endpoint.Typed(http.StatusOK, readAgentQuery, a.listAgents)),
 		endpoint.Get("/api/agents/{agent_id}", endpoint.Admin, endpoint.Typed(http.StatusOK, readAgentID, a.getAgent)),
 		endpoint.Delete("/api/agents/{agent_id}", endpoint.Admin, endpoint.Recorded(http.StatusNoContent, readAgentID, a.deleteAgent, agentDeleted)),
-		endpoint.Post("/api/agents/{agent_id}/token", endpoint.Admin, endpoint.Recorded(http.StatusOK, readAgentAction, a.rotateAgentToken, agentTokenRotated)),
+		endpoint.Post("/api/agents/{agent_id}/token", endpoint.TokenIssuer, endpoint.Recorded(http.StatusOK, readAgentAction, a.rotateAgentToken, agentTokenRotated)),
 
 		endpoint.Post("/api/deployments", endpoint.Admin, endpoint.Recorded(http.StatusCreated, readOrder, a.createDeployments, deploymentCreated)),
 		endpoint.Get("/api/deployments", endpoint.Admin, endpoint.Typed(http.StatusOK, readDeploymentQuery, a.listDeployments)),
@@ -108,6 +108,6 @@ func (a *API) Routes() []endpoint.Route {
 		endpoint.Get(report.PendingRoute, endpoint.AgentOrAdmin, a.poll),
 		endpoint.Post("/api/deployments/{deployment_id}/status", endpoint.AgentOnly, endpoint.Typed(http.StatusOK, readStatusReport, a.reportStatus)),
 		endpoint.Post("/api/deployments/{deployment_id}/logs", endpoint.AgentOnly, endpoint.Typed(http.StatusOK, readLogChunk, a.appendLog)),
-		endpoint.Get("/api/deployments/{deployment_id}/logs", endpoint.AgentOrAdmin, endpoint.Typed(http.StatusOK, readLogQuery, a.readLog)),
+		endpoint.Get("/api/deployments/{deployment_id}/logs", endpoint.LogReader, endpoint.Typed(http.StatusOK, readLogQuery, a.readLog)),
 	}
 }

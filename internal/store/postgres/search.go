@@ -74,8 +74,9 @@ func (s *Executions) searchQuery(search execution.Search, after execution.Positi
 // inSearch runs do with the administrator's role, in one snapshot, and with a time limit for each statement.
 func (s *Executions) inSearch(ctx context.Context, doing string, do func(tx pgx.Tx) error) error {
 	return s.db.transact(ctx, doing, func(tx pgx.Tx) error {
+		// The planner expects all candidates to be read, and would scan and sort them instead of following the index.
 		begin := fmt.Sprintf(`-- name: BeginSearch :exec
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE %s; SET LOCAL statement_timeout = %d`, admin, searchWithin.Milliseconds())
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE %s; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL statement_timeout = %d`, admin, searchWithin.Milliseconds())
 		if _, err := tx.Exec(ctx, begin); err != nil {
 			return err
 		}

@@ -111,6 +111,17 @@ func TestSearchesReadByIndex(t *testing.T) {
 			}
 		}
 	}
+	for filter, want := range map[string]int{"trace": 4, "id": 1, "session": 10, "user": *searchRows / 4 / 1000, "window": *searchRows / 4 / 24} {
+		var q execution.Search
+		all[filter](&q)
+		found, err := s.Search(t.Context(), q, execution.Position{}, 500, execution.MaxCandidates)
+		if n := len(found.Executions); err != nil || n < min(want, 500) || filter != "user" && n > want+1 && n != 500 {
+			t.Errorf("%s: want %d executions, got %d, %v", filter, want, n, err)
+		}
+	}
+	if trace, err := s.Trace(t.Context(), traceOf(1, 30), 3); err != nil || len(trace.Executions) != 3 || trace.Complete {
+		t.Errorf("want three of a trace of four, got %d, %v", len(trace.Executions), err)
+	}
 	if *searchRows > defaultSearchRows {
 		figures(t, s, all)
 	}

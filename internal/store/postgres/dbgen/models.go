@@ -81,6 +81,12 @@ type DeploymentState struct {
 	FinishedAt     *time.Time
 }
 
+type EndedSession struct {
+	ID        []byte
+	ExpiresAt time.Time
+	EndedAt   time.Time
+}
+
 type ExecutionFigure struct {
 	UserID              string
 	CreatedAt           time.Time
