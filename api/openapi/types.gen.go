@@ -558,7 +558,7 @@ type AdoptionWeek struct {
 	ActiveAgents int64 `json:"active_agents"`
 	ActiveUsers  int64 `json:"active_users"`
 
-	// Agents The most requests first, at most 100; agents beyond those that are told apart are `other`.
+	// Agents The most requests first, at most 100; agents beyond those, and beyond those that are told apart, are `other`.
 	Agents []AdoptedAgent `json:"agents"`
 	From   time.Time      `json:"from"`
 

@@ -37,6 +37,7 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 			var wrong faults
 			o.style.check(&wrong)
 			wrong.add(!openapi.CostGroupBy(o.by).Valid(), "--by", "must be day, user, agent or model, not %q", text.FitRunes(o.by, 40))
+			wrong.add(cmd.Flags().Changed("user") && o.user == "", "--user", "must not be empty")
 			wrong.add(o.user != "" && o.by != "day" && o.by != "model", "--by", "must be day or model together with --user")
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {

@@ -195,9 +195,9 @@ func costOf(e *openapi.ExecutionSummary) cell {
 
 func executionShowCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	var o struct {
-		access access
-		style  style
-		user   string
+		access   access
+		style    style
+		user, at string
 	}
 	cmd := &cobra.Command{
 		Use:     "show ID",
@@ -207,15 +207,20 @@ func executionShowCommand(std stdio, env func(string) (string, bool)) *cobra.Com
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var wrong faults
 			o.style.check(&wrong)
+			wrong.add(args[0] == "", "ID", "must not be empty")
+			wrong.add(cmd.Flags().Changed("user") && o.user == "", "--user", "must not be empty")
+			var params openapi.GetExecutionParams
+			if o.user != "" {
+				params.UserID = &o.user
+			}
+			if cmd.Flags().Changed("began") {
+				params.CreatedAt = new(moment(&wrong, "--began", o.at))
+			}
 			api := o.access.client(&wrong)
 			if err := wrong.err(); err != nil {
 				return err
 			}
 			defer api.close()
-			var params openapi.GetExecutionParams
-			if o.user != "" {
-				params.UserID = &o.user
-			}
 			answer, err := read(api.GetExecution(cmd.Context(), args[0], &params))
 			got, err := decoded[openapi.ExecutionAnswer](answer, err)
 			if err != nil {
@@ -230,7 +235,8 @@ func executionShowCommand(std stdio, env func(string) (string, bool)) *cobra.Com
 	}
 	o.access.bind(cmd.Flags())
 	o.style.bind(cmd.Flags())
-	cmd.Flags().StringVar(&o.user, "user", "", "`id` of the user, if several executions have the id")
+	cmd.Flags().StringVar(&o.user, "user", "", "`id` of the user, if several executions have the id; otherwise the newest is shown")
+	cmd.Flags().StringVar(&o.at, "began", "", "`time` at which the execution began, as in RFC 3339, if the user has several with the id")
 	return cmd
 }
 
@@ -270,7 +276,7 @@ func (c console) execution(a *openapi.ExecutionAnswer) string {
 		for i := range nodes {
 			n := &nodes[i].Execution
 			mark := ""
-			if n.ExecutionID == e.ExecutionID {
+			if n.ExecutionID == e.ExecutionID && n.UserID == e.UserID && n.CreatedAt.Equal(e.CreatedAt) {
 				mark = "*"
 			}
 			tree = append(tree, []cell{

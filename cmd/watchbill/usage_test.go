@@ -65,6 +65,10 @@ func TestBadUsage(t *testing.T) {
 			"--poll-interval: must be whole seconds from 1s to 1h, not 1.5s",
 			"no token: set ENROLLMENT_TOKEN, ADMIN_TOKEN or --token-file",
 		}},
+		{"costs|--user||--by|agent", []string{"ADMIN_TOKEN", "x"}, []string{"--user: must not be empty"}},
+		{"executions|show||--user||--began|today", []string{"ADMIN_TOKEN", "x"}, []string{
+			"ID: must not be empty", "--user: must not be empty", `--began: must be a time as in RFC 3339, such as 2026-11-01T00:00:00Z, not "today"`,
+		}},
 		{"agents|delete", nil, []string{"an argument is missing; usage: watchbill agents delete ID… [flags]"}},
 		{"agents|delete|..|ok", nil, []string{`ID: ".." must be letters, digits, '.', '_' or '-', starting with a letter or a digit`, noToken}},
 		{"agents|remove", nil, []string{"an argument is missing; usage: watchbill agents delete ID… [flags]"}},

@@ -74,15 +74,20 @@ func (p *Pseudonyms) User(id string) string {
 
 // Users returns all that may be stored instead of a user's id: the pseudonym by each key, and the id itself from before
 // pseudonyms were enabled.
-func (p *Pseudonyms) Users(id string) []string {
-	if p == nil || id == "" || id == Unknown || p.made("user", id) {
-		return []string{id}
+func (p *Pseudonyms) Users(id string) []string { return p.all("user", id) }
+
+// Sessions is like Users for the id of a session.
+func (p *Pseudonyms) Sessions(id string) []string { return p.all("session", id) }
+
+func (p *Pseudonyms) all(kind, name string) []string {
+	if p == nil || name == "" || name == Unknown || p.made(kind, name) {
+		return []string{name}
 	}
 	var all []string
 	for _, key := range p.keys {
-		all = append(all, pseudonym(key, "user", id))
+		all = append(all, pseudonym(key, kind, name))
 	}
-	return append(all, id)
+	return append(all, name)
 }
 
 // Replace replaces the names of an execution. Ids of executions and traces are kept, since programs generate them.

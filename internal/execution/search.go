@@ -7,8 +7,8 @@ const MaxCandidates = 5_000
 
 // Search selects executions. An empty field selects all.
 type Search struct {
-	Agent, Model, SessionID  string
-	UserIDs                  []string // any of them
+	Agent, Model             string
+	SessionIDs, UserIDs      []string // any of them
 	TraceID                  string   // in lower case
 	ID                       string
 	Statuses                 []Status // any of them

@@ -229,6 +229,17 @@ func (s *SeriesSums) Series(limit int, activeUsers []int64) []SeriesOf {
 	return series
 }
 
+// Used returns the keys of the series that have use in a part. Series folds some of them.
+func (s *SeriesSums) Used(part int) []string {
+	var keys []string
+	for key, all := range s.sums {
+		if sum := all[part]; sum != nil && (sum.counted.Count != 0 || sum.tokens.Used != 0) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // fold adds up the series beyond the limit under the key Other, and returns the remaining keys with Other last.
 func (s *SeriesSums) fold(keys []string, limit int) []string {
 	kept := slices.DeleteFunc(slices.Clone(keys[:limit]), func(key string) bool { return key == Other })

@@ -53,6 +53,7 @@ type AdoptedAgent struct {
 // AdoptionWeek is the use of all agents in a week.
 type AdoptionWeek struct {
 	Window
-	ActiveUsers, NewUsers int64
-	Agents                []AdoptedAgent // the most used first
+	ActiveUsers, NewUsers   int64
+	ActiveAgents, NewAgents int64          // of all agents, not only of those in Agents
+	Agents                  []AdoptedAgent // the most used first
 }

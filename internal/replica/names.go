@@ -70,7 +70,7 @@ func (p pseudonymous) Costs(ctx context.Context, query execution.CostQuery) (exe
 	return p.Executions.Costs(ctx, query)
 }
 
-// Search finds a user's executions under any pseudonym, and under the name.
+// Search finds executions of a user or a session under any pseudonym, and under the name.
 func (p pseudonymous) Search(
 	ctx context.Context, search execution.Search, after execution.Position, limit, candidates int,
 ) (execution.Found, error) {
@@ -78,7 +78,11 @@ func (p pseudonymous) Search(
 	for _, name := range search.UserIDs {
 		users = append(users, p.names.Users(name)...)
 	}
-	search.UserIDs = users
+	var sessions []string
+	for _, name := range search.SessionIDs {
+		sessions = append(sessions, p.names.Sessions(name)...)
+	}
+	search.UserIDs, search.SessionIDs = users, sessions
 	return p.Executions.Search(ctx, search, after, limit, candidates)
 }
 

@@ -104,6 +104,14 @@ func TestPseudonyms(t *testing.T) {
 	if got := bytes.Count(costs.body, []byte(`"key":"p_`)); got != 1 {
 		t.Errorf("want one user's costs under a pseudonym, got %s", costs.body)
 	}
+	for path, id := range map[string]string{
+		"/api/admin/executions?session_id=" + user: "by-rest", "/api/admin/executions?session_id=s&user_id=" + user: "of-old",
+		"/api/admin/executions/by-rest?user_id=" + user: "by-rest",
+	} {
+		if got := n.get(path, adminToken); !bytes.Contains(got.body, []byte(`"execution_id":"`+id+`"`)) {
+			t.Errorf("%s: want %s, got %s", path, id, got.body)
+		}
+	}
 	erased := n.do(http.MethodDelete, "/api/admin/users/"+user, adminToken, nil)
 	if erased.status != http.StatusOK || !bytes.Contains(erased.body, []byte(`"executions":4`)) || len(n.activity(user)) != 0 {
 		t.Errorf("erase: got %d %s", erased.status, erased.body)

@@ -179,6 +179,34 @@ func TestExports(t *testing.T) {
 	}
 }
 
+func TestExportsAreLogged(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	a.seed(t, 3, "ada", func(int) string { return `,"status":"success"` })
+	a.admin(t, "/api/admin/executions?format=csv&agent=none").want(http.StatusOK)
+	a.admin(t, "/api/admin/executions?format=csv&limit=2").want(http.StatusOK)
+	var got []map[string]any
+	for _, event := range a.securityEvents(t) {
+		if event["event"] == "executions.exported" {
+			got = append(got, event)
+		}
+	}
+	if len(got) != 1 || got[0]["executions"] != 2.0 || got[0]["format"] != "csv" || got[0]["actor"] != "admin" {
+		t.Errorf("want one export of 2 executions, got %v", got)
+	}
+}
+
+// TestExportsReadNothingForHEAD checks that an export without a body reads one batch.
+func TestExportsReadNothingForHEAD(t *testing.T) {
+	t.Parallel()
+	pages := make(chan int, 100)
+	a := newAPI(t, func(o *Options) { o.Executions = endlessSearch{o.Executions, pages} })
+	got := a.send(t, request{method: "HEAD", path: "/api/admin/executions?format=csv&limit=1000000", token: adminToken}).want(http.StatusOK)
+	if len(pages) != 1 || !strings.HasPrefix(got.Header().Get("Content-Type"), "text/csv") {
+		t.Errorf("%d batches were read for %v", len(pages), got.Header())
+	}
+}
+
 // endlessSearch returns pages without end until its context is done.
 type endlessSearch struct {
 	executions.Store

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,10 @@ func TestSeriesAddUp(t *testing.T) {
 		}
 	}
 	var users openapi.ExecutionSeriesAnswer
+	a.admin(t, "/api/admin/metrics/series?hours=1&active_users=true").want(http.StatusOK).decode(&users)
+	if users.Series.Step != "15m" {
+		t.Errorf("want active users in steps of 15m, got %s", users.Series.Step)
+	}
 	a.admin(t, "/api/admin/metrics/series?hours=48&step=1d&active_users=true").want(http.StatusOK).decode(&users)
 	var most int64
 	for _, p := range users.Series.Series[0].Points {
@@ -157,8 +162,9 @@ func TestAdoption(t *testing.T) {
 	seedSearch(t, a)
 	var got openapi.AdoptionAnswer
 	a.admin(t, "/api/admin/adoption?weeks=2").want(http.StatusOK).decode(&got)
-	var requests int64
+	var requests, newUsers, newAgents int64
 	for _, week := range got.Weeks {
+		newUsers, newAgents = newUsers+week.NewUsers, newAgents+week.NewAgents
 		if week.From.Weekday() != time.Monday || week.To.Sub(week.From) != 7*24*time.Hour {
 			t.Errorf("got the week %+v", week)
 		}
@@ -166,8 +172,29 @@ func TestAdoption(t *testing.T) {
 			requests += agent.Requests
 		}
 	}
-	if len(got.Weeks) != 2 || requests == 0 {
-		t.Errorf("got %+v", got)
+	if len(got.Weeks) != 2 || requests == 0 || newUsers != 2 || newAgents != 1 {
+		t.Errorf("want 2 new users and 1 new agent, got %+v", got)
+	}
+}
+
+// TestAdoptionCountsAllAgents checks that the counts are those of all agents, although only some are listed.
+func TestAdoptionCountsAllAgents(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	const agents = 110
+	var lines strings.Builder
+	for i := range agents {
+		fmt.Fprintf(&lines, `{"execution_id":"e","created_at":%q,"user_id":"u%d","agent_name":"agent-%d","status":"success"}`+"\n", at().Format(time.RFC3339Nano), i, i)
+	}
+	a.recordLines(t, lines.String()).want(http.StatusCreated)
+	var got openapi.AdoptionAnswer
+	a.admin(t, "/api/admin/adoption?weeks=2").want(http.StatusOK).decode(&got)
+	var active, isNew, listed int64
+	for _, week := range got.Weeks {
+		active, isNew, listed = active+week.ActiveAgents, isNew+week.NewAgents, listed+int64(len(week.Agents))
+	}
+	if active != agents || isNew != agents || listed != 101 {
+		t.Errorf("want %d active and new agents and a list of 100 and the others, got %d, %d and %d", agents, active, isNew, listed)
 	}
 }
 

@@ -3,6 +3,7 @@ package executions
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -54,6 +55,7 @@ func (a *API) getExecution(ctx context.Context, key executionKey) (openapi.Execu
 	if err != nil {
 		return openapi.ExecutionAnswer{}, err
 	}
+	include(&trace, &e)
 	answer.Trace = &openapi.ExecutionTrace{
 		TraceID: e.TraceID, Executions: int32(len(trace.Executions)), Complete: trace.Complete, Roots: treeOf(trace, a.Currency),
 	}
@@ -78,6 +80,21 @@ func (a *API) priceApplied(e *execution.Execution) *openapi.AppliedPrice {
 // executionRead records whose data was read.
 func executionRead(_ executionKey, answer openapi.ExecutionAnswer) endpoint.Event {
 	return endpoint.NewEvent("user_data.read", zap.String(endpoint.UserFingerprint, answer.Execution.UserID))
+}
+
+// include makes sure that an execution is among those of its trace, of which there may be more than are read. It takes
+// the place of the latest one.
+func include(trace *execution.Trace, e *execution.Execution) {
+	there := slices.ContainsFunc(trace.Executions, func(one execution.Execution) bool {
+		return one.ID == e.ID && one.UserID == e.UserID && one.CreatedAt.Equal(e.CreatedAt)
+	})
+	switch {
+	case there:
+	case len(trace.Executions) < maxTree:
+		trace.Executions = append(trace.Executions, *e)
+	default:
+		trace.Executions[len(trace.Executions)-1] = *e
+	}
 }
 
 // treeOf arranges a trace's executions below one another. An execution's parent is the nearest execution above its span,
@@ -121,8 +138,8 @@ func parentsOf(trace execution.Trace, spans map[string]int) []int {
 		parents[i] = -1
 		span := trace.Executions[i].ParentSpanID
 		for range len(trace.Parents) + 1 {
-			if at, ok := spans[span]; ok {
-				if at != i && !reaches(parents[:i+1], at, i) {
+			if at, ok := spans[span]; ok && at != i { // it may be another span of the same call
+				if !reaches(parents[:i+1], at, i) {
 					parents[i] = at
 				}
 				break

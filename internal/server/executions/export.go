@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
@@ -36,7 +38,13 @@ func (a *API) exportExecutions(x *endpoint.Exchange, req searchQuery) error {
 	ctx, cancel := context.WithTimeout(x.Request.Context(), exportAllWithin)
 	defer cancel()
 	e := exportWriter{x: x, shown: a.Currency, format: req.format}
-	for sent, began := 0, false; ; {
+	sent, began := 0, false
+	defer func() {
+		if sent > 0 {
+			x.Record(endpoint.NewEvent("executions.exported", zap.String("format", req.format), zap.Int("executions", sent)))
+		}
+	}()
+	for {
 		_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
 		found, err := a.searchInTurn(ctx, x, req.search, req.after, min(req.limit-sent, exportBatch))
 		switch {
@@ -49,12 +57,16 @@ func (a *API) exportExecutions(x *endpoint.Exchange, req searchQuery) error {
 		if !began {
 			began = true
 			e.begin()
+			if x.Request.Method == http.MethodHead {
+				return nil // nobody reads the rest
+			}
 		}
+		sent += len(found.Executions) // what the client may have
 		if !e.write(found.Executions) {
 			x.Abandon()
 			return nil
 		}
-		if sent += len(found.Executions); sent >= req.limit || found.End == (execution.Position{}) {
+		if sent >= req.limit || found.End == (execution.Position{}) {
 			return nil
 		}
 		req.after = found.End
@@ -137,22 +149,31 @@ func recordOf(e *openapi.ExecutionSummary) []string {
 	}
 }
 
-// inert escapes a text that spreadsheets would evaluate as a formula, also after white space
-// (https://owasp.org/www-community/attacks/CSV_Injection).
+// inert escapes a text that spreadsheets would evaluate as a formula
+// (https://owasp.org/www-community/attacks/CSV_Injection). It also escapes within the text where a spreadsheet may begin
+// another cell: one that is set to separate cells by semicolons or tabs takes no notice of the quotes of this field.
 func inert(field string) string {
-	if field != "" && strings.ContainsRune("\t\r\n", rune(field[0])) {
-		return "'" + field
+	if !strings.ContainsAny(field, formulaStarts) {
+		return field
 	}
-	trimmed := strings.TrimSpace(field)
-	if trimmed != "" && strings.ContainsAny(firstRune(trimmed), "=+-@＝＋－＠") {
-		return "'" + field
+	var safe strings.Builder
+	begins := true // no visible character of the cell has been seen
+	for _, r := range field {
+		switch {
+		case strings.ContainsRune(cellEnds, r):
+			begins = true
+		case begins && strings.ContainsRune(formulaStarts, r):
+			safe.WriteByte('\'')
+			begins = false
+		default:
+			begins = begins && (r == '"' || unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf))
+		}
+		safe.WriteRune(r)
 	}
-	return field
+	return safe.String()
 }
 
-func firstRune(text string) string {
-	for _, r := range text {
-		return string(r)
-	}
-	return ""
-}
+const (
+	formulaStarts = "=+-@＝＋－＠"
+	cellEnds      = ";,\t\r\n"
+)

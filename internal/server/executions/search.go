@@ -115,11 +115,14 @@ func filtersOf(x *endpoint.Exchange) []string {
 // searchOf reads the filters.
 func searchOf(q *input.Query, now time.Time) execution.Search {
 	search := execution.Search{
-		Agent: q.Name("agent", execution.MaxName), Model: q.Name("model", execution.MaxName), SessionID: q.Name("session_id", execution.MaxUser),
+		Agent: q.Name("agent", execution.MaxName), Model: q.Name("model", execution.MaxName),
 		ID: q.Name("execution_id", execution.MaxID), TraceID: traceID(q, "trace_id"),
 		Kind: input.OneOf(q, "kind", execution.Agent, execution.Inference, execution.Tool), Error: q.Name("error", maxErrorFilter),
 		MinDuration: q.Milliseconds("min_duration_ms", maxDuration), MaxDuration: q.Milliseconds("max_duration_ms", maxDuration),
 		MinCost: q.NanoUSD("min_cost_usd"), MaxCost: q.NanoUSD("max_cost_usd"),
+	}
+	if session := q.Name("session_id", execution.MaxUser); session != "" {
+		search.SessionIDs = []string{session}
 	}
 	if user := q.Name("user_id", execution.MaxUser); user != "" {
 		search.UserIDs = []string{user}

@@ -106,12 +106,9 @@ func (a *API) getAdoption(ctx context.Context, weeks int64) (openapi.AdoptionAns
 		year, number := w.From.ISOWeek()
 		week := openapi.AdoptionWeek{
 			Week: fmt.Sprintf("%d-W%02d", year, number), From: w.From, To: w.To, ActiveUsers: w.ActiveUsers, NewUsers: w.NewUsers,
-			ActiveAgents: int64(len(w.Agents)), Agents: make([]openapi.AdoptedAgent, len(w.Agents)),
+			ActiveAgents: w.ActiveAgents, NewAgents: w.NewAgents, Agents: make([]openapi.AdoptedAgent, len(w.Agents)),
 		}
 		for n, a := range w.Agents {
-			if a.New {
-				week.NewAgents++
-			}
 			f := figuresOf(a.Figures)
 			week.Agents[n] = openapi.AdoptedAgent{Agent: a.Agent, New: a.New, Requests: f.Count, Tokens: f.Tokens, CostUSD: f.CostUSD}
 		}

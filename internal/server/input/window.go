@@ -1,8 +1,8 @@
 package input
 
 import (
-	"math"
 	"math/big"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -84,34 +84,43 @@ func (q *Query) Boolean(name string) bool {
 
 // Milliseconds reads a duration. It returns nil if the parameter is missing.
 func (q *Query) Milliseconds(name string, limit time.Duration) *time.Duration {
-	text, given := q.Text(name)
-	if !given {
-		return nil
-	}
-	ms, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(ms) || ms < 0 || ms > float64(limit.Milliseconds()) {
+	us, given, ok := q.decimal(name, 1e3)
+	if given && (!ok || us > limit.Microseconds()) {
 		q.Fault("invalid_parameter", name, "must be a number of milliseconds from 0 to %d", limit.Milliseconds())
+	}
+	if !given || !ok {
 		return nil
 	}
-	return new(time.Duration(math.Round(ms*1e3)) * time.Microsecond)
+	return new(time.Duration(us) * time.Microsecond)
 }
 
 const maxAmount = 1_000_000 // USD
 
 // NanoUSD reads an amount in USD. It returns nil if the parameter is missing.
 func (q *Query) NanoUSD(name string) *int64 {
-	text, given := q.Text(name)
-	if !given {
-		return nil
-	}
-	amount, ok := new(big.Rat), false
-	if len(text) <= 24 && !strings.ContainsAny(text, "eE/_xX") { // an exponent could need any amount of memory
-		amount, ok = amount.SetString(text)
-	}
-	if !ok || amount.Sign() < 0 || amount.Cmp(big.NewRat(maxAmount, 1)) > 0 {
+	nano, given, ok := q.decimal(name, 1e9)
+	if given && (!ok || nano > maxAmount*1e9) {
 		q.Fault("invalid_parameter", name, "must be an amount in USD from 0 to %d, such as 0.25", maxAmount)
+	}
+	if !given || !ok {
 		return nil
 	}
-	nano, _ := amount.Mul(amount, big.NewRat(1e9, 1)).Float64()
-	return new(int64(math.Round(nano)))
+	return &nano
+}
+
+// decimals are the spellings of a number that JSON has, with a limit of its exponent.
+var decimals = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$`)
+
+// decimal reads a number of at least 0 in parts of one, rounded. It is not ok if the parameter is none, or too large.
+func (q *Query) decimal(name string, parts int64) (n int64, given, ok bool) {
+	text, given := q.Text(name)
+	if !given || len(text) > 32 || !decimals.MatchString(text) {
+		return 0, given, false
+	}
+	exact, ok := new(big.Rat).SetString(text)
+	if !ok || exact.Sign() < 0 {
+		return 0, given, false
+	}
+	n, err := strconv.ParseInt(exact.Mul(exact, big.NewRat(parts, 1)).FloatString(0), 10, 64)
+	return n, given, err == nil
 }

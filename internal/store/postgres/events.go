@@ -22,6 +22,7 @@ func NewEvents(db *DB) *Events { return &Events{db} }
 type eventSource struct {
 	kind          fleet.EventKind
 	columns, from string
+	agents        string // a table in from, which is narrowed down to the agent's rows
 	time, id      string // expressions
 	agent         string // the column of the agent; empty if these events have none
 	onlyIf        string
@@ -38,17 +39,17 @@ var eventSources = []eventSource{
 		onlyIf:  "NOT EXISTS (SELECT FROM agents a WHERE a.id = e.agent_id)",
 	},
 	{
-		kind: fleet.DeploymentCreated, from: "deployments e", time: "e.created_at", id: "e.id::text", agent: "e.agent_id",
+		kind: fleet.DeploymentCreated, from: "deployments e", agents: "deployments", time: "e.created_at", id: "e.id::text", agent: "e.agent_id",
 		columns: "'administrator', e.agent_id, e.id::text, '', e.name, '', ''",
 	},
 	{
-		kind: fleet.DeploymentEnded, from: "deployments e", time: "e.finished_at", id: "e.id::text", agent: "e.agent_id",
+		kind: fleet.DeploymentEnded, from: "deployments e", agents: "deployments", time: "e.finished_at", id: "e.id::text", agent: "e.agent_id",
 		columns: "CASE e.status WHEN 'cancelled' THEN 'administrator' WHEN 'timed_out' THEN 'watchbill' ELSE 'agent ' || e.agent_id END, " +
 			"e.agent_id, e.id::text, '', e.name, e.status, COALESCE(e.message, '')",
 		onlyIf: "e.finished_at IS NOT NULL",
 	},
 	{
-		kind: fleet.AttemptFailed, from: "deployment_attempts e JOIN deployments d ON d.id = e.deployment_id", time: "e.finished_at",
+		kind: fleet.AttemptFailed, from: "deployment_attempts e JOIN deployments d ON d.id = e.deployment_id", agents: "deployments", time: "e.finished_at",
 		id: "e.deployment_id || '/' || e.attempt", agent: "d.agent_id",
 		columns: "CASE e.status WHEN 'timed_out' THEN 'watchbill' ELSE 'agent ' || d.agent_id END, " +
 			"d.agent_id, e.deployment_id::text, '', d.name, e.status, COALESCE(e.message, '')",
@@ -69,6 +70,23 @@ var eventSources = []eventSource{
 
 // List returns up to limit events after a key, newest first.
 func (s *Events) List(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, error) {
+	sql, args := eventsQuery(q)
+	if sql == "" {
+		return nil, nil
+	}
+	rows, err := s.db.pool.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, wrap("list events", err)
+	}
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e fleet.Event, err error) {
+		err = row.Scan(&e.Time, &e.Kind, &e.ID, &e.Actor, &e.AgentID, &e.DeploymentID, &e.ReportID, &e.Name, &e.Status, &e.Message)
+		return e, err
+	})
+	return all, wrap("list events", err)
+}
+
+// eventsQuery returns the query of a list with its arguments. It is empty if no source has such events.
+func eventsQuery(q fleet.EventQuery) (sql string, args []any) {
 	var st statement
 	to := q.After.Time
 	if to.IsZero() {
@@ -85,8 +103,13 @@ func (s *Events) List(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, e
 		if source.onlyIf != "" {
 			where += " AND " + source.onlyIf
 		}
+		from := source.from
 		if q.AgentID != "" {
-			where += " AND " + source.agent + " = " + st.arg(q.AgentID)
+			agent := st.arg(q.AgentID)
+			where += " AND " + source.agent + " = " + agent
+			if source.agents != "" { // OFFSET 0 keeps a generic plan from following the index of the time past other agents' rows
+				from = strings.Replace(from, source.agents+" ", "(SELECT * FROM "+source.agents+" WHERE agent_id = "+agent+" OFFSET 0) ", 1)
+			}
 		}
 		if !q.From.IsZero() {
 			where += " AND " + source.time + " >= " + st.arg(q.From)
@@ -95,19 +118,11 @@ func (s *Events) List(ctx context.Context, q fleet.EventQuery) ([]fleet.Event, e
 			where += " AND " + source.time + " < " + st.arg(q.To)
 		}
 		sources = append(sources, fmt.Sprintf("(SELECT %[1]s AS event_at, '%[2]s' AS event_kind, %[3]s AS event_id, %[4]s FROM %[5]s WHERE %[6]s ORDER BY %[1]s DESC, %[3]s DESC LIMIT %[7]s)",
-			source.time, source.kind, source.id, source.columns, source.from, where, most))
+			source.time, source.kind, source.id, source.columns, from, where, most))
 	}
 	if len(sources) == 0 {
-		return nil, nil
+		return "", nil
 	}
-	sql := "-- name: ListEvents :many\nSELECT * FROM (" + strings.Join(sources, "\nUNION ALL ") + ") AS events\nORDER BY event_at DESC, event_kind DESC, event_id DESC LIMIT " + most
-	rows, err := s.db.pool.Query(ctx, sql, st.args...)
-	if err != nil {
-		return nil, wrap("list events", err)
-	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e fleet.Event, err error) {
-		err = row.Scan(&e.Time, &e.Kind, &e.ID, &e.Actor, &e.AgentID, &e.DeploymentID, &e.ReportID, &e.Name, &e.Status, &e.Message)
-		return e, err
-	})
-	return all, wrap("list events", err)
+	sql = "-- name: ListEvents :many\nSELECT * FROM (" + strings.Join(sources, "\nUNION ALL ") + ") AS events\nORDER BY event_at DESC, event_kind DESC, event_id DESC LIMIT " + most
+	return sql, st.args
 }

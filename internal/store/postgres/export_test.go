@@ -14,6 +14,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/store/postgres/dbgen"
 )
 
@@ -64,6 +65,32 @@ func (s *Executions) ExplainSearch(ctx context.Context, search execution.Search,
 	err = s.inSearch(ctx, "explain a search", func(tx pgx.Tx) error {
 		sql, args, _ := s.searchQuery(search, execution.Position{}, limit, candidates)
 		rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+sql, args...)
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan = strings.Join(lines, "\n")
+		return err
+	})
+	return plan, err
+}
+
+// ExplainEvents returns the plan of a list's query that does not depend on its arguments, which PostgreSQL chooses for a
+// statement that a connection has run often.
+func (s *Events) ExplainEvents(ctx context.Context, q fleet.EventQuery) (plan string, err error) {
+	sql, args := eventsQuery(q)
+	literals := make([]string, len(args))
+	for i, arg := range args {
+		if at, ok := arg.(time.Time); ok {
+			arg = at.Format(time.RFC3339Nano)
+		}
+		literals[i] = "'" + fmt.Sprint(arg) + "'"
+	}
+	err = s.db.transact(ctx, "explain events", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL plan_cache_mode = force_generic_plan; PREPARE events AS "+sql); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE events ("+strings.Join(literals, ", ")+")", pgx.QueryExecModeSimpleProtocol)
 		if err != nil {
 			return err
 		}

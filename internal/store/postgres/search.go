@@ -134,14 +134,10 @@ func (s *statement) indexed(search execution.Search) []string {
 		return []string{"execution_id = " + s.arg(search.ID)}
 	case search.TraceID != "":
 		return s.ofTrace(search.TraceID)
-	case search.SessionID != "":
-		return []string{"session_id <> '' AND session_id = " + s.arg(search.SessionID)}
+	case len(search.SessionIDs) > 0:
+		return s.anyOf("session_id <> '' AND session_id = ", search.SessionIDs)
 	case len(search.UserIDs) > 0:
-		branches := make([]string, len(search.UserIDs))
-		for i, user := range search.UserIDs {
-			branches[i] = "user_id = " + s.arg(user)
-		}
-		return branches
+		return s.anyOf("user_id = ", search.UserIDs)
 	case search.Agent != "":
 		return []string{"agent_name = " + s.arg(search.Agent)}
 	}
@@ -156,6 +152,15 @@ func (s *statement) indexed(search execution.Search) []string {
 	branches := make([]string, len(statuses))
 	for i, status := range statuses {
 		branches[i] = "status = '" + string(status) + "'"
+	}
+	return branches
+}
+
+// anyOf returns a condition for each of the values.
+func (s *statement) anyOf(condition string, values []string) []string {
+	branches := make([]string, len(values))
+	for i, value := range values {
+		branches[i] = condition + s.arg(value)
 	}
 	return branches
 }
@@ -177,7 +182,6 @@ func (s *statement) rest(search execution.Search) string {
 	for _, equal := range []struct{ column, value string }{
 		{"agent_name", search.Agent},
 		{"model_used", search.Model},
-		{"session_id", search.SessionID},
 		{"trace_id", search.TraceID},
 		{"execution_id", search.ID},
 		{"kind", string(search.Kind)},
@@ -185,6 +189,9 @@ func (s *statement) rest(search execution.Search) string {
 		if equal.value != "" {
 			all = append(all, equal.column+" = "+s.arg(equal.value))
 		}
+	}
+	if len(search.SessionIDs) > 0 {
+		all = append(all, "session_id = ANY ("+s.arg(search.SessionIDs)+"::text[])")
 	}
 	if len(search.UserIDs) > 0 {
 		all = append(all, "user_id = ANY ("+s.arg(search.UserIDs)+"::text[])")

@@ -50,7 +50,7 @@ func filters() map[string]func(*execution.Search) {
 		"agent":        func(q *execution.Search) { q.Agent = "agent-7" },
 		"model":        func(q *execution.Search) { q.Model = "model-3" },
 		"user":         func(q *execution.Search) { q.UserIDs = []string{"user-77"} },
-		"session":      func(q *execution.Search) { q.SessionID = "session-1-3" },
+		"session":      func(q *execution.Search) { q.SessionIDs = []string{"session-1-3"} },
 		"status":       func(q *execution.Search) { q.Statuses = []execution.Status{execution.Failure, execution.Timeout} },
 		"kind":         func(q *execution.Search) { q.Kind = execution.Agent },
 		"trace":        func(q *execution.Search) { q.TraceID = traceOf(1, 30) },

@@ -52,7 +52,11 @@ GROUP BY part`
 func (s *Executions) Series(ctx context.Context, query execution.SeriesQuery) (execution.SeriesSet, error) {
 	kept := s.kept.since(s.now())
 	set := execution.SeriesSet{Window: kept.Align(query.Window)}
-	parts, step, err := execution.Split(set.Window, query.Step, kept.Finest(set.Window.From))
+	finest := kept.Finest(set.Window.From)
+	if query.ActiveUsers && query.Step == "" {
+		finest = max(finest, execution.QuarterWide) // see activeUsers
+	}
+	parts, step, err := execution.Split(set.Window, query.Step, finest)
 	if err != nil {
 		return set, err
 	}

@@ -152,8 +152,12 @@ const (
 SELECT agent, min(bucket) FROM execution_rollups WHERE seconds = 86400 AND count <> 0 GROUP BY agent`
 	newUsers = `-- name: CountNewUsers :many
 SELECT p.part, count(*) FROM (
-	SELECT user_id, min(bucket) AS first FROM user_rollups
-	WHERE seconds = 86400 AND (requests <> 0 OR tokens_used <> 0 OR unknown_usage <> 0 OR provider_cost_nano_usd <> 0) GROUP BY user_id
+	SELECT user_id, min(bucket) AS first FROM (
+		SELECT user_id, bucket FROM user_rollups
+		WHERE seconds = 86400 AND (requests <> 0 OR tokens_used <> 0 OR unknown_usage <> 0 OR provider_cost_nano_usd <> 0)
+		UNION ALL
+		SELECT user_id, bucket FROM user_deltas
+	) AS used GROUP BY user_id
 ) AS u
 JOIN unnest($1::int[], $2::timestamptz[], $3::timestamptz[]) AS p (part, "from", "to") ON u.first >= p."from" AND u.first < p."to"
 GROUP BY p.part`
@@ -193,18 +197,27 @@ func (s *Executions) Adoption(ctx context.Context, weeks, limit int) ([]executio
 	if err != nil {
 		return nil, err
 	}
-	series := sums.Series(limit, nil)
+	isNew := func(agent string, week execution.Window) bool {
+		day, known := first[agent]
+		return agent != execution.Other && (!known || !day.Before(week.From))
+	}
 	for i := range all {
 		all[i].Window = parts[i]
+		for _, agent := range sums.Used(i) {
+			all[i].ActiveAgents++
+			if isNew(agent, parts[i]) {
+				all[i].NewAgents++
+			}
+		}
+	}
+	series := sums.Series(limit, nil)
+	for i := range all {
 		for _, one := range series {
 			figures := one.Points[i].Figures
 			if figures.Count == 0 && figures.Tokens.Used == 0 {
 				continue
 			}
-			day, known := first[one.Key]
-			all[i].Agents = append(all[i].Agents, execution.AdoptedAgent{
-				Agent: one.Key, New: one.Key != execution.Other && (!known || !day.Before(parts[i].From)), Figures: figures,
-			})
+			all[i].Agents = append(all[i].Agents, execution.AdoptedAgent{Agent: one.Key, New: isNew(one.Key, parts[i]), Figures: figures})
 		}
 		slices.SortStableFunc(all[i].Agents, func(a, b execution.AdoptedAgent) int { return cmp.Compare(b.Count, a.Count) })
 	}
