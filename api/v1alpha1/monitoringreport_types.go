@@ -99,8 +99,8 @@ type MonitoringReportSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) >= duration('1m') && duration(self) <= duration('8784h') && duration(self).getSeconds() % 60 == 0",message="must be whole minutes from 1m to 8784h, such as 24h or 1h30m"
 	Window string `json:"window,omitempty"`
 
-	// compareWith says what a report is compared with: Previous is the window of the
-	// same length right before. Default: Previous.
+	// compareWith says what a report is compared with: Previous is the window of
+	// the same length right before. Default: Previous.
 	// +optional
 	// +default="Previous"
 	CompareWith CompareWith `json:"compareWith,omitempty"`
