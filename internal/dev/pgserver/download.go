@@ -25,7 +25,7 @@ func downloadable() []string { return []string{"18.3.0", "17.5.0", "16.9.0", "15
 func (s sources) download(ctx context.Context, opts Options, who account, major int) (installation, error) {
 	found, err := s.cached(ctx, opts, who, major)
 	if err != nil {
-		return installation{}, fmt.Errorf("no PostgreSQL %d or newer on PATH or in %s, and none for %s/%s could be downloaded: %w;  "+
+		return installation{}, fmt.Errorf("no PostgreSQL %d or newer on PATH or in %s, and none for %s/%s could be downloaded: %w; "+
 			"install the PostgreSQL server or set DATABASE_URL", minMajor, s.packaged, runtime.GOOS, runtime.GOARCH, err)
 	}
 	return found, nil

@@ -94,7 +94,7 @@ func TestFindErrorNamesNextStep(t *testing.T) {
 	if err == nil {
 		t.Fatal("it started")
 	}
-	for _, want := range []string{"install the PostgreSQL server", "DATABASE_URL", "connection refused", "version 15"} {
+	for _, want := range []string{"install the PostgreSQL server", "DATABASE_URL", "connection refused", "PostgreSQL 15 or newer"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q in the error, got: %v", want, err)
 		}
