@@ -42,7 +42,7 @@ func TestHealth(t *testing.T) {
 		says    string // Argo CD's message
 	}{
 		"unseen":                {idle: true, kstatus: status.InProgressStatus, argo: "Progressing", says: "not seen"},
-		"ready":                 {kstatus: status.CurrentStatus, argo: "Healthy", says: "by the schedule"},
+		"ready":                 {kstatus: status.CurrentStatus, argo: "Healthy", says: "on schedule"},
 		"suspended":             {spec: suspended, kstatus: status.CurrentStatus, argo: "Suspended", says: "suspended"},
 		"invalid":               {spec: invalid, kstatus: status.FailedStatus, argo: "Degraded", says: "Europe/Nowhere"},
 		"namespace not allowed": {options: elsewhere, kstatus: status.FailedStatus, argo: "Degraded", says: "elsewhere"},
@@ -69,7 +69,7 @@ func TestHealth(t *testing.T) {
 			w.health(mr, tt.kstatus, tt.argo, tt.says)
 			if tt.foreign {
 				w.delete(cronJob)
-				w.health(mr, status.CurrentStatus, "Healthy", "by the schedule")
+				w.health(mr, status.CurrentStatus, "Healthy", "on schedule")
 			}
 		})
 	}

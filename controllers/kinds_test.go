@@ -168,7 +168,7 @@ func TestSelectedByAThanosRuler(t *testing.T) {
 	ruler := evaluating(w, "ThanosRuler", "ruler", map[string]any{"queryEndpoints": []any{"dns://query"}})
 	w.create(ruler, mr)
 	got := w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionTrue, v1alpha1.ReasonInstalled)
-	if want := "ThanosRuler " + w.namespace + "/ruler takes it"; !strings.Contains(got.Message, want) {
+	if want := "ThanosRuler " + w.namespace + "/ruler selects it"; !strings.Contains(got.Message, want) {
 		t.Errorf("%q does not say %q", got.Message, want)
 	}
 	change(w, ruler, func(r *unstructured.Unstructured) {

@@ -56,7 +56,7 @@ func TestRunNow(t *testing.T) {
 	}
 	for value, want := range map[string]string{
 		"now": "must be a time", "2026-13-01T00:00:00Z": "must be a time",
-		time.Now().Add(2 * time.Minute).Format(time.RFC3339): "still to come",
+		time.Now().Add(2 * time.Minute).Format(time.RFC3339): "in the future",
 		time.Now().AddDate(0, 0, -367).Format(time.RFC3339):  "366 days",
 	} {
 		ask(value)

@@ -27,7 +27,7 @@ func TestLoad(t *testing.T) {
 	}{
 		"a file":                   {given: one, variable: other, host: "https://one.test"},
 		"the variable":             {variable: other, host: "https://other.test"},
-		"nothing":                  {fault: "this is no Pod of a cluster"},
+		"nothing":                  {fault: "not running in a Pod"},
 		"a file that is not there": {given: filepath.Join(dir, "none"), variable: other, fault: "none: no such file"},
 		"an empty file":            {given: file("empty", ""), fault: "no configuration has been provided"},
 		"not YAML":                 {given: file("broken", "\tx"), fault: "broken"},

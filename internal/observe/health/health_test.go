@@ -92,7 +92,7 @@ func TestProbesDetectFailureWithoutTraffic(t *testing.T) {
 		f.want(t, "apples and pears cannot be written: the database takes no writes now (25006)")
 		f.set(nil, errors.New("secret"), "pears are few")
 		after(3 * time.Second)
-		f.want(t, "pears cannot be written: the log knows more")
+		f.want(t, "pears cannot be written: see the log")
 		f.set(nil, nil, "pears are few")
 		after(3 * time.Second)
 		f.want(t, "pears are few")

@@ -176,7 +176,7 @@ func TestHangingLogFile(t *testing.T) {
 func TestUnopenableLogFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	makeFIFO(t, path)
-	if _, err := openFileWithin(50*time.Millisecond, path, time.Now); err == nil || !strings.Contains(err.Error(), "no answer within") {
+	if _, err := openFileWithin(50*time.Millisecond, path, time.Now); err == nil || !strings.Contains(err.Error(), "no response within") {
 		t.Errorf("got %v, want an error that says that nothing answers", err)
 	}
 	reader, err := os.Open(path) // ends the blocked goroutine

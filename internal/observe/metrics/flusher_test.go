@@ -188,7 +188,7 @@ func TestFlusherRetries(t *testing.T) {
 		if got, want := fmt.Sprint(writes), "[10 10 6]"; got != want {
 			ft.Errorf("minutes written: %s, want %s", got, want)
 		}
-		if ft.logged.FilterMessageSnippet("cannot be written").Len() != 1 || ft.logged.FilterMessageSnippet("written again").Len() != 1 {
+		if ft.logged.FilterMessageSnippet("cannot write rollups").Len() != 1 || ft.logged.FilterMessageSnippet("written again").Len() != 1 {
 			ft.Errorf("logged %v, want one line for each change", ft.logged.All())
 		}
 		checkSeries(ft.T, ft.reg, "watchbill_rollups", map[string]float64{"watchbill_rollups_dropped_total{}": 0})

@@ -176,7 +176,7 @@ func TestHintsWithoutADatabase(t *testing.T) {
 	a := newSubscription(t, far, between.url, "a").start(t)
 	b := newSubscription(t, r, db.url, "b").start(t)
 	b.untilNotified(t, 1)
-	for _, message := range []string{"cannot be sent", "cannot be heard"} {
+	for _, message := range []string{"cannot send hints", "cannot listen for hints"} {
 		eventually(t, "it warns", func() bool {
 			a.Send()
 			return a.logs.Filter(func(e observer.LoggedEntry) bool { return strings.Contains(e.Message, message) }).Len() > 0
