@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -187,12 +188,22 @@ func TestViewersAreLimited(t *testing.T) {
 func TestFeed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, 10)
-		fleet, stored, faults := live.Fleet{Agents: map[string]int64{"online": 1}}, uint64(0), []string{}
+		fleet := live.Fleet{Agents: map[string]int64{"online": 1}}
+		var mu sync.Mutex // guards stored and faults
+		stored, faults := uint64(0), []string{}
 		feed := live.NewFeed(h, live.Sources{
 			Fleet:  func() (live.Fleet, bool) { return fleet, true },
 			Spend:  func() (live.Spend, bool) { return live.Spend{}, false },
-			Stored: func() uint64 { return stored },
-			Faults: func() []string { return faults },
+			Stored: func() uint64 {
+				mu.Lock()
+				defer mu.Unlock()
+				return stored
+			},
+			Faults: func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return faults
+			},
 		}, zap.NewNop())
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -206,7 +217,9 @@ func TestFeed(t *testing.T) {
 		got, _ = take(t, v)
 		wantEvents(t, got) // nothing changed
 
+		mu.Lock()
 		stored, faults = 7, []string{"the disk is full"}
+		mu.Unlock()
 		for range 3 {
 			feed.DeploymentsChanged("b", "a")
 		}

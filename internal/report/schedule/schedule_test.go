@@ -92,7 +92,7 @@ func TestParseRefuses(t *testing.T) {
 		{"@every 90s", utc, "whole minutes"},
 		{"@every 0m", utc, "whole minutes"},
 		{"@every -5m", utc, "whole minutes"},
-		{"@every 8785h", utc, "whole minutes, up to 8784 h"},
+		{"@every 8785h", utc, "whole minutes, at most 8784 h"},
 		{"@every 99999999h", utc, "invalid duration"},
 		{"0 0 31 2 *", utc, "never comes"},
 		{"0 0 30 2 *", "Europe/Berlin", "never comes"},
