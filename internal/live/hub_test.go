@@ -192,8 +192,8 @@ func TestFeed(t *testing.T) {
 		var mu sync.Mutex // guards stored and faults
 		stored, faults := uint64(0), []string{}
 		feed := live.NewFeed(h, live.Sources{
-			Fleet:  func() (live.Fleet, bool) { return fleet, true },
-			Spend:  func() (live.Spend, bool) { return live.Spend{}, false },
+			Fleet: func() (live.Fleet, bool) { return fleet, true },
+			Spend: func() (live.Spend, bool) { return live.Spend{}, false },
 			Stored: func() uint64 {
 				mu.Lock()
 				defer mu.Unlock()
