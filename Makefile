@@ -20,18 +20,17 @@ run: build ## Bring up the whole product on this machine; Ctrl-C stops it. ARGS=
 	@exec bin/watchbill dev $(ARGS)
 
 .PHONY: build
-build: page-if-node ## Build bin/watchbill, with the web page where Node.js is installed.
+build: ## Build bin/watchbill, with the web page where Node.js is installed.
+	@hack/page build-if-node
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/watchbill ./cmd/watchbill
 
-.PHONY: page page-if-node
+.PHONY: page
 page: ## Build the web page, which the program embeds. Needs Node.js 20.19 or newer.
 	hack/page build
 
-page-if-node:
-	@hack/page build-if-node
-
 .PHONY: image
-image: page-if-node ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
+image: ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
+	@hack/page build-if-node
 	go run -C hack/image . -source $(CURDIR) -output $(CURDIR)/bin/image.tar -name $(IMG) -version $(VERSION) -commit "$(COMMIT)"
 
 ##@ The cluster of your kubeconfig

@@ -189,7 +189,7 @@ func TestOddNames(t *testing.T) {
 	// Without fullnameOverride, objects are named after the release.
 	for _, helm := range helms {
 		for name, want := range map[string]string{
-			"my.release":                          "my.release-watchbill-api, which is no name for a Service",
+			"my.release":                          "my.release-watchbill-api, which is not a valid name of a Service",
 			strings.Repeat("a", 38) + "-" + "b.c": "", // cut off before the dot
 			strings.Repeat("a", 39) + "--b":       "",
 		} {

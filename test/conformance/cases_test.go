@@ -47,8 +47,8 @@ func TestLoadCaseRejects(t *testing.T) {
 	const valid = "library: l\nversion: 1\nlanguage: python\npackages: [l==1.0]\nprogram: p.py\ncontent: always\nscenarios:\n  chat: {}\n"
 	for name, tt := range map[string]struct{ old, replacement, want string }{
 		"a range of versions":     {"l==1.0", `"l>=1.0"`, "no exact version"},
-		"an unknown language":     {"python", "cobol", "is none of python"},
-		"an unknown omission":     {"chat: {}", "chat: {not_sent: [colour], because: none}", `"colour" is none of`},
+		"an unknown language":     {"python", "cobol", "is not python"},
+		"an unknown omission":     {"chat: {}", "chat: {not_sent: [colour], because: none}", `"colour" is not one of`},
 		"an omission unexplained": {"chat: {}", "chat: {not_sent: [user]}", "go together"},
 		"an unknown field":        {"content:", "contents:", "field contents not found"},
 	} {

@@ -195,7 +195,7 @@ func TestDescriptions(t *testing.T) {
 			"The objective is 0.1, or the rate that the server asks for if that is less, and at most 50% away from it.",
 		"day warning ":       "AI agents' executions of this UTC day cost 0.12 USD so far. The objective allows less than 50 USD a day.",
 		"window warning 12h": "AI agents' executions cost 0.12 USD in the last 12h. The objective allows less than 7.5 USD.",
-		" critical ": "Prometheus has scraped no replica for 5 minutes, so the objectives of report fleet/daily are not watched. " +
+		" critical ": "Prometheus has scraped no replica for 5 minutes, so the objectives of report fleet/daily are not evaluated. " +
 			"Either the API is down or Prometheus does not find it.",
 	}
 	for _, g := range file.Groups {

@@ -235,7 +235,7 @@ func TestFaults(t *testing.T) {
 		{"selectors that select nothing", daily(pool("1")), rules.Options{
 			Selector: map[string]string{"code": "200", "report": "x"}, ControllerSelector: map[string]string{"le": "1", "a b": ""},
 		}, []string{
-			"selector: code is a label of the series' own", "selector: report is a label",
+			"selector: code is a label that the series already have", "selector: report is a label",
 			`controllerSelector: not "a b"`, "controllerSelector: le is a label",
 		}},
 	} {
