@@ -76,7 +76,8 @@ export async function startFront(target, adminToken) {
       answer.pipe(response);
     });
     onward.on("error", () => {
-      if (!response.headersSent) send(response, 502, problem(502, "unavailable", "the server cannot be reached"));
+      if (!response.headersSent)
+        send(response, 502, problem(502, "unavailable", "the server cannot be reached"));
       else response.destroy();
     });
     response.on("close", () => onward.destroy());
