@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/store/postgres"
@@ -136,6 +137,7 @@ It needs --database-url. Endpoints whose token is not set are closed.`,
 }
 
 func serve(ctx context.Context, std stdio, config replica.Config, logFlags logFlags, migrate bool) (err error) {
+	prices.Preload()
 	config.Version = buildVersion()
 	logs, logErr := logFlags.open(std, secrets(config)...)
 	if logs != nil {

@@ -209,7 +209,10 @@ func (c ExecutionConfig) freeSelfHosted() bool { return c.SelfHostedModels != Se
 
 // CheckFiles returns an error for every fault of the configured files.
 func (c Config) CheckFiles() error {
-	_, err := readPrices(c.Executions.PricesFile, c.Executions.freeSelfHosted())
+	var err error
+	if c.Executions.PricesFile != "" {
+		_, err = readPrices(c.Executions.PricesFile, c.Executions.freeSelfHosted())
+	}
 	if c.Executions.AgentsFile != "" {
 		_, agents := gateway.Watch(c.Executions.AgentsFile, os.LookupEnv, zap.NewNop())
 		err = errors.Join(err, agents)

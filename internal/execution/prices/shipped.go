@@ -13,31 +13,19 @@ import (
 //go:embed hosts makers
 var shipped embed.FS
 
-// Default returns the shipped list prices.
+// Default returns the shipped list prices. The first call parses them, which takes some 25 ms of CPU.
 func Default() *List { return defaultPrices() }
+
+// Preload parses the shipped list prices in the background, so that a program's first call of Default finds them ready.
+func Preload() { go Default() }
 
 var defaultPrices = sync.OnceValue(func() *List {
 	all := &List{}
 	for _, folder := range []string{"hosts", "makers"} {
 		t := &priceTable{}
-		names, err := fs.Glob(shipped, folder+"/*.yaml")
-		for _, name := range names {
-			var content []byte
-			if content, err = shipped.ReadFile(name); err != nil {
-				break
-			}
-			var file *priceFile
-			if file, err = readPriceFile(content); err != nil {
-				panic(name + ": " + err.Error()) // tests parse them
-			}
-			for _, m := range file.models {
-				m.File = name
-			}
+		for _, file := range readShipped(folder) {
 			t.add(file)
 			all.version = max(all.version, file.version) // versions are days
-		}
-		if err != nil {
-			panic(err) // they are embedded
 		}
 		all.tables = append(all.tables, t)
 	}
@@ -47,3 +35,26 @@ var defaultPrices = sync.OnceValue(func() *List {
 	}
 	return all
 })
+
+// readShipped parses the files of a folder in the order of their names. It panics if one is invalid: they are embedded and
+// tests parse them.
+func readShipped(folder string) []*priceFile {
+	names, err := fs.Glob(shipped, folder+"/*.yaml")
+	if err != nil {
+		panic(err)
+	}
+	files := make([]*priceFile, len(names))
+	for i, name := range names {
+		content, err := shipped.ReadFile(name)
+		if err == nil {
+			files[i], err = readPriceFile(content)
+		}
+		if err != nil {
+			panic(name + ": " + err.Error())
+		}
+		for _, m := range files[i].models {
+			m.File = name
+		}
+	}
+	return files
+}
