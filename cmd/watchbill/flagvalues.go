@@ -27,8 +27,12 @@ func tidyFlags(cmd *cobra.Command) {
 					f.Value = durationFlag{f.Value}
 				}
 				f.DefValue = f.Value.String()
-			case "stringSlice", "stringArray", "stringToString":
+			case "stringToString":
 				f.DefValue = strings.Trim(f.DefValue, "[]")
+			case "stringSlice", "stringArray":
+				if f.DefValue != "[]" { // pflag does not print [] for these
+					f.DefValue = strings.Trim(f.DefValue, "[]")
+				}
 			}
 		})
 	}
