@@ -109,7 +109,7 @@ func (a *Accumulator) addBins(b []byte, in counts, sign int64) (first, last int,
 			}
 			bin += uint(b[0])
 			b = b[2:]
-			if bin >= uint(in.bins) {
+			if bin >= durationBins {
 				return firstBin, firstBin, beyond(in)
 			}
 		} else {
@@ -120,6 +120,9 @@ func (a *Accumulator) addBins(b []byte, in counts, sign int64) (first, last int,
 		}
 		at := a.at(bin)
 		*at = bounded(*at + sign*count)
+	}
+	if bin >= uint(in.bins) {
+		return firstBin, firstBin, beyond(in)
 	}
 	return first, int(bin), nil
 }
