@@ -100,7 +100,7 @@ func (s *sums) add(cell *Cell, counts bool) {
 	counted := cell.Measures
 	counted.Durations = sketch.Distribution{}
 	s.counted.Merge(counted)
-	s.took.Merge(cell.Durations)
+	s.took.AddDistribution(cell.Durations)
 }
 
 func (s *sums) figures() Figures {

@@ -270,7 +270,7 @@ func (s *sums) merge(other *sums) {
 	counted := other.counted
 	counted.Durations = sketch.Distribution{}
 	s.counted.Merge(counted)
-	s.took.Merge(other.took.Distribution())
+	s.took.Merge(&other.took)
 	if s.byStatus == nil {
 		s.byStatus = map[Status]int64{}
 	}

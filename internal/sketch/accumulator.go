@@ -1,10 +1,5 @@
 package sketch
 
-import (
-	"encoding/binary"
-	"fmt"
-)
-
 // Accumulator adds up distributions. It has a counter for every bin near those with counts, so that adding many
 // distributions costs a fraction of merging each into a Distribution; at 1 to 12 KB it is worthwhile for dozens. The
 // zero value is empty and ready to use. It is not safe for concurrent use.
@@ -20,46 +15,34 @@ const pageBins = 64
 // Add adds an encoded distribution if sign is 1, and subtracts it if sign is -1. After an error the accumulator may
 // contain a part of it.
 func (a *Accumulator) Add(b []byte, sign int64) error {
-	if len(b) == 0 || b[0] != version {
-		return fmt.Errorf("%w: no version that is known", ErrEncoding)
+	b, err := withoutVersion(b)
+	if err == nil {
+		_, _, err = a.addBins(b, signedCounts, sign)
 	}
-	bin, first := uint64(0), true
-	for b = b[1:]; len(b) > 0; first = false {
-		var distance uint64
-		var count int64
-		if len(b) > 1 && b[0] < 0x80 && b[1] < 0x80 { // as nearly all are
-			distance, count = uint64(b[0]), int64(b[1]>>1)^-int64(b[1]&1)
-			b = b[2:]
-		} else {
-			n, m := 0, 0
-			if distance, n = binary.Uvarint(b); n <= 0 {
-				return fmt.Errorf("%w: cut short", ErrEncoding)
-			}
-			if count, m = binary.Varint(b[n:]); m <= 0 {
-				return fmt.Errorf("%w: cut short", ErrEncoding)
-			}
-			b = b[n+m:]
-			if distance >= durationBins || bounded(count) != count {
-				return fmt.Errorf("%w: bin %d+%d with count %d", ErrEncoding, bin, distance, count)
-			}
-		}
-		if distance == 0 && !first || count == 0 {
-			return fmt.Errorf("%w: bin %d+%d with count %d", ErrEncoding, bin, distance, count)
-		}
-		if bin += distance; bin >= durationBins {
-			return fmt.Errorf("%w: bin %d, there are %d", ErrEncoding, bin, durationBins)
-		}
-		at := a.place(uint(bin))
-		*at = bounded(*at + sign*count)
-	}
-	return nil
+	return err
 }
 
-// Merge adds a distribution, which is not changed.
-func (a *Accumulator) Merge(d Distribution) {
+// AddDistribution adds a distribution, which is not changed.
+func (a *Accumulator) AddDistribution(d Distribution) {
 	for _, b := range d.bins {
-		at := a.place(uint(b.bin))
-		*at = bounded(*at + b.count)
+		a.add(uint(b.bin), b.count)
+	}
+}
+
+// Merge adds other, which is not changed.
+func (a *Accumulator) Merge(other *Accumulator) {
+	for n, from := range other.pages {
+		if from == nil {
+			continue
+		}
+		to := a.pages[n]
+		if to == nil {
+			a.pages[n] = new(*from)
+			continue
+		}
+		for i, count := range from {
+			to[i] = bounded(to[i] + count)
+		}
 	}
 }
 
@@ -94,12 +77,20 @@ func (a *Accumulator) Distribution() Distribution {
 	return d
 }
 
-// place returns a pointer to a bin's count.
-func (a *Accumulator) place(bin uint) *int64 {
+// unused reports whether nothing was ever added.
+func (a *Accumulator) unused() bool { return a.pages == [len(a.pages)]*page{} }
+
+// at returns a pointer to a bin's count.
+func (a *Accumulator) at(bin uint) *int64 {
 	p := a.pages[bin/pageBins]
 	if p == nil {
 		p = new(page)
 		a.pages[bin/pageBins] = p
 	}
 	return &p[bin%pageBins]
+}
+
+func (a *Accumulator) add(bin uint, count int64) {
+	at := a.at(bin)
+	*at = bounded(*at + count)
 }

@@ -23,7 +23,7 @@ func TestAccumulatorIsMerging(t *testing.T) {
 			if err := sum.Add(d.Encode(), sign); err != nil {
 				t.Fatalf("Add: %v", err)
 			}
-			merged.Merge(signed)
+			merged.AddDistribution(signed)
 			want.Merge(signed)
 		}
 		if got := merged.Distribution(); !sameDistribution(got, want) {
@@ -31,6 +31,31 @@ func TestAccumulatorIsMerging(t *testing.T) {
 		}
 		if got := sum.Distribution(); !sameDistribution(got, want) {
 			t.Fatalf("got %x, want %x", got.Encode(), want.Encode())
+		}
+	})
+}
+
+// TestAccumulatorsMerge checks that merging accumulators gives the same result as adding to one, and leaves the argument
+// as it is.
+func TestAccumulatorsMerge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var a, b, want sketch.Accumulator
+		for i, d := range rapid.SliceOfN(distributions(), 0, 6).Draw(t, "all") {
+			want.AddDistribution(d)
+			if i%2 == 0 {
+				a.AddDistribution(d)
+			} else {
+				b.AddDistribution(d)
+			}
+		}
+		before := b.Distribution()
+		a.Merge(&b)
+		if got, want := a.Distribution(), want.Distribution(); !sameDistribution(got, want) {
+			t.Fatalf("got %x, want %x", got.Encode(), want.Encode())
+		}
+		a.AddDistribution(before)
+		if got := b.Distribution(); !sameDistribution(got, before) {
+			t.Fatalf("the argument became %x, want %x", got.Encode(), before.Encode())
 		}
 	})
 }

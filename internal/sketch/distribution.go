@@ -1,15 +1,13 @@
 package sketch
 
 import (
-	"encoding/binary"
-	"fmt"
 	"math"
 	"slices"
 )
 
-// Distribution is a Sketch from which durations can also be subtracted exactly: it has only integer counts per bin,
-// which may be negative until what they are subtracted from is merged. It extends to LongestDuration, whereas a Sketch
-// of latencies ends at Longest. The zero value is empty and ready to use. It is not safe for concurrent use.
+// Distribution is the histogram of a few durations: counts of bins, which may be negative until what they are subtracted
+// from is merged. It extends to LongestDuration, whereas a Sketch of latencies ends at Longest. Many distributions are
+// added up by an Accumulator. The zero value is empty and ready to use. It is not safe for concurrent use.
 //
 // Each bin's count is exact and saturates at ±2^52.
 type Distribution struct {
@@ -71,7 +69,7 @@ func (d *Distribution) add(at int, bin int32, count int64) (next int) {
 
 func bounded(count int64) int64 { return min(max(count, -maxBinCount), maxBinCount) }
 
-// Merge adds other, which is not changed.
+// Merge adds other, which is not changed. An Accumulator adds up many distributions faster.
 func (d *Distribution) Merge(other Distribution) {
 	if len(d.bins) == 0 {
 		d.bins = slices.Clone(other.bins)
@@ -118,66 +116,26 @@ func (d *Distribution) Count() int64 {
 // Quantile is like Sketch.Quantile, except that 0 and 1 are also within 1 % instead of exact. ok is false if the count is
 // not positive.
 func (d *Distribution) Quantile(q float64) (seconds float64, ok bool) {
+	bin, ok := d.binAt(q)
+	if !ok {
+		return 0, false
+	}
+	return value(bin), true
+}
+
+// binAt returns the bin of the nearest rank of a quantile; ok is false if the count is not positive or q is not in
+// [0, 1].
+func (d *Distribution) binAt(q float64) (bin int, ok bool) {
 	count := d.Count()
 	if count <= 0 || !(q >= 0 && q <= 1) {
 		return 0, false
 	}
-	const rounding = 1e-9 // as in Sketch.Quantile
+	const rounding = 1e-9 // 0.07 × 100 is slightly more than 7, and would round up to 8
 	rank := max(int64(math.Ceil(q*float64(count)-rounding)), 1)
 	for _, b := range d.bins {
-		if rank -= b.count; rank <= 0 {
-			return value(int(b.bin)), true
+		if bin, rank = int(b.bin), rank-b.count; rank <= 0 {
+			break
 		}
 	}
-	return value(int(d.bins[len(d.bins)-1].bin)), true
-}
-
-// Encode returns the distribution in a compact form, with the same bytes for equal distributions: the version, then
-// each bin as its distance from the previous one (uvarint) and its count (varint).
-func (d *Distribution) Encode() []byte {
-	b := make([]byte, 1, 1+4*len(d.bins))
-	b[0] = version
-	previous := int32(0)
-	for _, one := range d.bins {
-		b = binary.AppendUvarint(b, uint64(one.bin-previous))
-		b = binary.AppendVarint(b, one.count)
-		previous = one.bin
-	}
-	return b
-}
-
-// DecodeDistribution decodes the result of Encode. It returns an error that is ErrEncoding for anything that Encode
-// cannot have written.
-func DecodeDistribution(b []byte) (Distribution, error) {
-	var d Distribution
-	err := d.MergeEncoded(b)
-	return d, err
-}
-
-// MergeEncoded merges an encoded distribution without decoding it into a Distribution first. After an error the
-// distribution may contain a part of it.
-func (d *Distribution) MergeEncoded(b []byte) error {
-	if len(b) == 0 || b[0] != version {
-		return fmt.Errorf("%w: no version that is known", ErrEncoding)
-	}
-	bin, at, first := uint64(0), 0, true
-	for b = b[1:]; len(b) > 0; first = false {
-		distance, n := binary.Uvarint(b)
-		if n <= 0 {
-			return fmt.Errorf("%w: cut short", ErrEncoding)
-		}
-		count, m := binary.Varint(b[n:])
-		if m <= 0 {
-			return fmt.Errorf("%w: cut short", ErrEncoding)
-		}
-		b = b[n+m:]
-		if distance >= durationBins || distance == 0 && !first || count == 0 || bounded(count) != count {
-			return fmt.Errorf("%w: bin %d+%d with count %d", ErrEncoding, bin, distance, count)
-		}
-		if bin += distance; bin >= durationBins {
-			return fmt.Errorf("%w: bin %d, there are %d", ErrEncoding, bin, durationBins)
-		}
-		at = d.add(at, int32(bin), count)
-	}
-	return nil
+	return bin, true
 }

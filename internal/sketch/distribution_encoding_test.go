@@ -161,17 +161,35 @@ func FuzzDistribution(f *testing.F) {
 	})
 }
 
-// BenchmarkMergeEncoded merges what the figures of a day read: one minute's durations of one agent and model at a time.
-func BenchmarkMergeEncoded(b *testing.B) {
+// BenchmarkAccumulate adds what the figures of a day read: one minute's durations of one agent and model at a time.
+func BenchmarkAccumulate(b *testing.B) {
+	minutes := benchmarkDurations(60)
+	var sum sketch.Accumulator
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := sum.Add(minutes[i%len(minutes)], 1); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// benchmarkDurations returns encoded distributions of n durations each.
+func benchmarkDurations(n int) [][]byte {
 	random := rand.New(rand.NewPCG(1, 2))
-	minutes := make([][]byte, 1000)
-	for i := range minutes {
+	all := make([][]byte, 1000)
+	for i := range all {
 		var d sketch.Distribution
-		for range 60 {
+		for range n {
 			d.Add(2*math.Exp(random.NormFloat64()), 1)
 		}
-		minutes[i] = d.Encode()
+		all[i] = d.Encode()
 	}
+	return all
+}
+
+// BenchmarkMergeEncoded folds the durations of a minute, one delta at a time.
+func BenchmarkMergeEncoded(b *testing.B) {
+	minutes := benchmarkDurations(60)
 	var d sketch.Distribution
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {

@@ -1,30 +1,29 @@
-// Package sketch stores latencies compactly: a mergeable sketch whose quantiles are accurate to 1 %, with an exact
-// count, sum, minimum and maximum.
+// Package sketch stores latencies compactly: histograms that can be merged and whose quantiles are accurate to 1 %.
 //
-// It is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with relative-error
-// guarantees", VLDB 2019) that uses the bins and the store of github.com/DataDog/sketches-go. All sketches have the
-// same bins, so that any two can be merged. Latencies are seconds in a float64.
+// The histogram is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with
+// relative-error guarantees", VLDB 2019) with the bins of github.com/DataDog/sketches-go. All histograms have the same
+// bins, so that any two can be merged. Latencies are seconds in a float64. There are three forms:
 //
-// What a latency belongs to (a route, a query, a minute) and where sketches are stored is the caller's concern.
+//   - Accumulator: counters for adding up many histograms.
+//   - Distribution: the same counts in little memory, for one of many groups.
+//   - Sketch: an Accumulator with the exact sum, minimum and maximum.
+//
+// Sketches and distributions are stored. What a latency belongs to (a route, a query, a minute) and where they are
+// stored is the caller's concern.
 package sketch
 
-import (
-	"math"
-
-	"github.com/DataDog/sketches-go/ddsketch/store"
-)
+import "math"
 
 // Sketch is a distribution of latencies. The zero value is empty and ready to use. Methods that only read also work on
 // a nil Sketch, as on an empty one. It is not safe for concurrent use.
 //
 // Sums are integers in nanoseconds, so merging is exactly associative and commutative, which a sum of floating-point
-// numbers is not. They saturate at 584 years. Counts are exact up to 2^53.
+// numbers is not. They saturate at 584 years. Each bin's count is exact and saturates at 2^52.
 type Sketch struct {
-	bins  *store.DenseStore // indexes are bins, 0 … Bins-1; nil while empty
-	count uint64
-	sum   uint64 // nanoseconds, like min and max
-	min   uint64
-	max   uint64
+	bins Accumulator // only the first Bins of its bins
+	sum  uint64      // nanoseconds, like min and max
+	min  uint64
+	max  uint64
 }
 
 // Add adds one latency in seconds, rounded to the nanosecond. A negative value and NaN count as 0: the observation
@@ -52,38 +51,39 @@ func (s *Sketch) add(bin int, nanos, count uint64) {
 	if count == 0 {
 		return
 	}
-	s.grow(count, multiply(nanos, count), nanos, nanos)
-	s.bins.AddWithCount(bin, float64(count))
+	s.extend(s.empty(), multiply(nanos, count), nanos, nanos)
+	s.bins.add(uint(bin), int64(min(count, maxBinCount)))
 }
 
 // Merge adds other, which is not changed and may be nil. The result is that of adding both sequences of latencies to
 // one sketch, in whatever order and grouping sketches are merged.
 func (s *Sketch) Merge(other *Sketch) {
-	if other.Count() == 0 {
+	if other.empty() {
 		return
 	}
-	s.grow(other.count, other.sum, other.min, other.max)
-	s.bins.MergeWith(other.bins)
+	s.extend(s.empty(), other.sum, other.min, other.max)
+	s.bins.Merge(&other.bins)
 }
 
-// grow adds observations to everything but the bins.
-func (s *Sketch) grow(count, sum, lowest, highest uint64) {
-	if s.bins == nil {
-		s.bins = store.NewDenseStore()
+// extend adds latencies to everything but the bins. isFirst reports that there were none.
+func (s *Sketch) extend(isFirst bool, sum, lowest, highest uint64) {
+	if isFirst {
 		s.min = lowest
 	}
-	s.count = plus(s.count, count)
 	s.sum = plus(s.sum, sum)
 	s.min = min(s.min, lowest)
 	s.max = max(s.max, highest)
 }
+
+func (s *Sketch) empty() bool { return s == nil || s.bins.unused() }
 
 // Count returns the number of latencies.
 func (s *Sketch) Count() uint64 {
 	if s == nil {
 		return 0
 	}
-	return s.count
+	d := s.bins.Distribution()
+	return uint64(d.Count())
 }
 
 // Sum returns the sum of all latencies in seconds, or 0 if the sketch is empty.
@@ -96,15 +96,15 @@ func (s *Sketch) Sum() float64 {
 
 // Mean returns the mean latency in seconds; ok is false if the sketch is empty.
 func (s *Sketch) Mean() (seconds float64, ok bool) {
-	if s.Count() == 0 {
+	if s.empty() {
 		return 0, false
 	}
-	return s.Sum() / float64(s.count), true
+	return s.Sum() / float64(s.Count()), true
 }
 
 // Min returns the smallest latency in seconds; ok is false if the sketch is empty.
 func (s *Sketch) Min() (seconds float64, ok bool) {
-	if s.Count() == 0 {
+	if s.empty() {
 		return 0, false
 	}
 	return toSeconds(s.min), true
@@ -112,7 +112,7 @@ func (s *Sketch) Min() (seconds float64, ok bool) {
 
 // Max returns the largest latency in seconds; ok is false if the sketch is empty.
 func (s *Sketch) Max() (seconds float64, ok bool) {
-	if s.Count() == 0 {
+	if s.empty() {
 		return 0, false
 	}
 	return toSeconds(s.max), true
@@ -123,7 +123,12 @@ func (s *Sketch) Max() (seconds float64, ok bool) {
 // Shortest and Longest; Quantile(0) is Min and Quantile(1) is Max. It never returns NaN: ok is false if the sketch is
 // empty or q is not in [0, 1].
 func (s *Sketch) Quantile(q float64) (seconds float64, ok bool) {
-	if s.Count() == 0 || !(q >= 0 && q <= 1) {
+	if s.empty() {
+		return 0, false
+	}
+	d := s.bins.Distribution()
+	bin, ok := d.binAt(q)
+	if !ok {
 		return 0, false
 	}
 	lowest, highest := toSeconds(s.min), toSeconds(s.max)
@@ -133,27 +138,23 @@ func (s *Sketch) Quantile(q float64) (seconds float64, ok bool) {
 	case 1:
 		return highest, true
 	}
-	const rounding = 1e-9 // 0.07 × 100 is slightly more than 7, and would round up to 8
-	rank := math.Ceil(q*float64(s.count)-rounding) - 1
-	middle := value(s.bins.KeyAtRank(rank)) // a negative rank is the first
-	return min(max(middle, lowest), highest), true
+	return min(max(value(bin), lowest), highest), true
 }
 
 // CountAtLeast returns the number of latencies of at least threshold seconds, each rounded as in Quantile: at least a
 // share q of the latencies is below the threshold if and only if Quantile(q) is. Latencies within 1 % of the threshold
 // may be counted on the wrong side.
 func (s *Sketch) CountAtLeast(threshold float64) uint64 {
-	if s.Count() == 0 {
+	if s.empty() {
 		return 0
 	}
-	minimum, count := toNanos(threshold), 0.0
-	s.bins.ForEach(func(bin int, n float64) (stop bool) {
-		if min(max(toNanos(value(bin)), s.min), s.max) >= minimum {
-			count += n
+	minimum, reached := toNanos(threshold), uint64(0)
+	for _, b := range s.bins.Distribution().bins {
+		if min(max(toNanos(value(int(b.bin))), s.min), s.max) >= minimum {
+			reached += uint64(b.count)
 		}
-		return false
-	})
-	return uint64(count)
+	}
+	return reached
 }
 
 func toNanos(seconds float64) uint64 {

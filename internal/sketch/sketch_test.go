@@ -263,6 +263,19 @@ func TestMergeIsAssociativeAndCommutative(t *testing.T) {
 	})
 }
 
+func TestSketchCountsSaturate(t *testing.T) {
+	var s sketch.Sketch
+	s.AddCount(1, math.MaxUint64)
+	s.AddCount(1, 1)
+	s.Merge(&s)
+	if got, want := s.Count(), uint64(1)<<52; got != want {
+		t.Errorf("Count() = %d, want %d", got, want)
+	}
+	if _, err := sketch.Decode(s.Encode()); err != nil {
+		t.Errorf("Decode: %v", err)
+	}
+}
+
 func TestMergeDoesNotModifyItsArgument(t *testing.T) {
 	other := of([]float64{0.1, 0.2})
 	before := other.Encode()

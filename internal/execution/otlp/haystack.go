@@ -13,15 +13,15 @@ const haystackType = "haystack.component.type"
 
 // roleOfHaystack returns the role of a span of Haystack's tracing. Components that call models are recognized by the
 // class name's suffix, which is the same for every provider.
-func roleOfHaystack(name string, a *attributes) (found role, known bool) {
-	if !strings.HasPrefix(name, "haystack.") {
+func (c clues) roleOfHaystack() (found role, known bool) {
+	if !strings.HasPrefix(c.name, "haystack.") {
 		return bystander, false
 	}
-	if found, known = haystackRoles[name]; known {
+	if found, known = haystackRoles[c.name]; known {
 		return found, true
 	}
-	if name == "haystack.component.run" {
-		class := a.text(haystackType)
+	if c.name == "haystack.component.run" {
+		class := c.text(haystackType)
 		for _, end := range []string{"Generator", "Embedder", "Ranker"} {
 			if strings.HasSuffix(class, end) && class != "TransformersSimilarityRanker" {
 				return modelCall, true
@@ -29,7 +29,7 @@ func roleOfHaystack(name string, a *attributes) (found role, known bool) {
 		}
 		return bystander, true
 	}
-	return bystander, strings.HasPrefix(name, "haystack.agent.")
+	return bystander, strings.HasPrefix(c.name, "haystack.agent.")
 }
 
 // haystackModel returns the model that a reply names. No other attribute has it, and this one only if content is

@@ -15,61 +15,97 @@ var roleNames = []string{
 // roleSuffixes end the names of attributes that name a span's role in unknown dialects.
 var roleSuffixes = []string{".span.kind", ".span.type", "spanType", "observation.type", ":subtype", ".run_type"}
 
+// clues are what shows a span's role.
+type clues struct {
+	name, scope string
+	*attributes
+	hasModel bool
+}
+
+// roleRules find a span's role. The first rule that knows it decides.
+var roleRules = [...]func(clues) (found role, known bool){
+	clues.roleOfNamed,
+	clues.roleOfHaystack,
+	clues.roleOfLogfire,
+	clues.roleOfOtherDialect,
+	clues.roleOfType,
+	clues.roleOfContents,
+	clues.roleOfModelInName,
+	clues.roleOfName,
+}
+
 // roleOf returns a span's role, and whether it is known.
 func roleOf(name, scope string, a *attributes) (found role, known bool) {
-	hasModel := a.has(modelNames...)
-	reported := false // a role in unknown words
+	c := clues{name, scope, a, a.has(modelNames...)}
+	for _, rule := range roleRules {
+		if found, known = rule(c); known {
+			return found, true
+		}
+	}
+	return bystander, false
+}
+
+// roleOfNamed reads the attributes that name a role.
+func (c clues) roleOfNamed() (found role, known bool) {
 	for _, attribute := range roleNames {
-		word := a.text(attribute)
+		word := c.text(attribute)
 		if word == "" {
 			continue
 		}
-		if found, known = roleOfWord(word, hasModel); known {
-			if found == modelCall && (isLocalHelper(name, a) || countsTokens(name)) {
-				return bystander, true
-			}
+		found, known = roleOfWord(word, c.hasModel)
+		switch {
+		case known && found == modelCall && (isLocalHelper(c.name, c.attributes) || countsTokens(c.name)):
+			return bystander, true
+		case known:
 			return found, true
-		}
-		if countsTokens(word) {
+		case countsTokens(word):
 			return bystander, true
 		}
-		reported = reported || attribute == "gen_ai.operation.name" || attribute == "traceloop.span.kind"
 	}
-	if found, known = roleOfHaystack(name, a); known {
-		return found, true
+	return bystander, false
+}
+
+// roleOfOtherDialect reads attributes that are named like those that name a role.
+func (c clues) roleOfOtherDialect() (found role, known bool) {
+	if c.traits&namesRole == 0 {
+		return bystander, false
 	}
-	if strings.HasPrefix(scope, "logfire") {
-		if found, known = roleOfLogfire(name, a); known {
+	for _, pair := range c.pairs {
+		if traitsOf.Get(pair.GetKey()).set&namesRole == 0 {
+			continue
+		}
+		if found, known = roleOfWord(textOf(pair.GetValue()), c.hasModel); known {
 			return found, true
 		}
 	}
-	if a.traits&namesRole != 0 {
-		for _, pair := range a.pairs {
-			if traitsOf.Get(pair.GetKey()).set&namesRole == 0 {
-				continue
-			}
-			if found, known = roleOfWord(textOf(pair.GetValue()), hasModel); known {
-				return found, true
-			}
-		}
-	}
-	if found, known = roleOfType(a, hasModel); known {
-		return found, true
-	}
-	// No attribute names the role. A span with a model and token counts is a model call; so is one with a model and a
-	// provider, unless an attribute names an unknown role.
+	return bystander, false
+}
+
+// roleOfContents finds the role of a span that no attribute names. A span with a model and token counts is a model call;
+// so is one with a model and a provider, unless an attribute names an unknown role.
+func (c clues) roleOfContents() (found role, known bool) {
 	switch {
-	case hasModel && (counted(a) || !reported && (a.has(providerNames...) || namesCall(name)) && !runsNoModel(name, a)):
+	case c.hasModel && (counted(c.attributes) || (c.has(providerNames...) || namesCall(c.name)) && !c.namesUnknownRole()) && !runsNoModel(c.name, c.attributes):
 		return modelCall, true
-	case !reported && (roleWords[name] == modelCall || namesCall(name)) && counted(a): // vLLM's llm_request may name no model
+	case (roleWords[c.name] == modelCall || namesCall(c.name)) && counted(c.attributes) && !c.namesUnknownRole(): // vLLM's llm_request may name no model
 		return modelCall, true
-	case a.has("gen_ai.tool.name") && !hasModel && !reported:
+	case c.has("gen_ai.tool.name") && !c.hasModel && !c.namesUnknownRole():
 		return toolUse, true
 	}
-	if operation, model, _ := strings.Cut(name, " "); !reported && hasModel && roleWords[operation] == modelCall && namesModel(a, model) {
-		return modelCall, true
-	}
-	return roleByName(name, scope, a)
+	return bystander, false
+}
+
+// namesUnknownRole reports whether a span whose role no attribute names has an attribute that only spans with a role
+// have.
+func (c clues) namesUnknownRole() bool {
+	return c.text("gen_ai.operation.name", "traceloop.span.kind") != ""
+}
+
+// roleOfModelInName finds model calls by names of an operation and a model, as in completion gpt-4o.
+func (c clues) roleOfModelInName() (found role, known bool) {
+	operation, model, _ := strings.Cut(c.name, " ")
+	isCall := c.hasModel && roleWords[operation] == modelCall && namesModel(c.attributes, model) && !c.namesUnknownRole()
+	return modelCall, isCall
 }
 
 // namesModel reports whether name, as in completion gpt-4o, is a model that an attribute names too.
@@ -79,21 +115,21 @@ func namesModel(a *attributes, name string) bool {
 
 // roleOfType reads attributes that other systems use too, such as span.type, which VoltAgent sets. They count only
 // together with what such a span has: a model, a tool's name, or an agent's state.
-func roleOfType(a *attributes, hasModel bool) (found role, known bool) {
-	word := a.text("span.type", "span.kind")
+func (c clues) roleOfType() (found role, known bool) {
+	word := c.text("span.type", "span.kind")
 	if word == "" {
-		word = a.text("entity.type")
+		word = c.text("entity.type")
 	}
 	if word == "" {
 		return bystander, false
 	}
-	switch found, known = roleOfWord(word, hasModel); found {
+	switch found, known = roleOfWord(word, c.hasModel); found {
 	case modelCall:
-		known = hasModel
+		known = c.hasModel
 	case toolUse:
-		known = a.has(toolNames...)
+		known = c.has(toolNames...)
 	case agentRun, chain:
-		known = a.traits&isGenerative != 0 || a.has("agent.state", "agent.name")
+		known = c.traits&isGenerative != 0 || c.has("agent.state", "agent.name")
 	case bystander:
 	}
 	if !known {
@@ -121,19 +157,19 @@ func countsTokens(name string) bool {
 	return false
 }
 
-// roleByName returns the role of a span without attributes of its own, if its name follows OpenTelemetry's conventions.
+// roleOfName returns the role of a span without attributes of its own, if its name follows OpenTelemetry's conventions.
 // Instrumentations set most attributes when there is a response, so failed calls lack them.
-func roleByName(name, scope string, a *attributes) (found role, known bool) {
-	if a.traits&isOwn != 0 || !callsModels(scope) {
+func (c clues) roleOfName() (found role, known bool) {
+	if c.traits&isOwn != 0 || !callsModels(c.scope) {
 		return bystander, false
 	}
-	operation, _, named := strings.Cut(name, " ")
+	operation, _, named := strings.Cut(c.name, " ")
 	switch {
 	case named && (operation == "invoke_agent" || operation == "invoke_workflow"):
 		return agentRun, true
 	case named && operation == "execute_tool":
 		return toolUse, true
-	case name == "call_llm", modelInName(name) != "":
+	case c.name == "call_llm", modelInName(c.name) != "":
 		return modelCall, true
 	}
 	return bystander, false
@@ -194,11 +230,12 @@ var callWords = []string{
 }
 
 // roleOfLogfire returns the role of Logfire's spans of the OpenAI Agents SDK, which only their names show.
-func roleOfLogfire(name string, a *attributes) (found role, known bool) {
+func (c clues) roleOfLogfire() (found role, known bool) {
 	switch {
-	case strings.HasPrefix(name, "OpenAI Agents trace:"), strings.HasPrefix(name, "Agent run:"):
+	case !strings.HasPrefix(c.scope, "logfire"):
+	case strings.HasPrefix(c.name, "OpenAI Agents trace:"), strings.HasPrefix(c.name, "Agent run:"):
 		return agentRun, true
-	case strings.HasPrefix(name, "Function:") && a.has("name"):
+	case strings.HasPrefix(c.name, "Function:") && c.has("name"):
 		return toolUse, true
 	}
 	return bystander, false

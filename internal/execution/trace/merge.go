@@ -1,7 +1,9 @@
 package trace
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/execution"
 )
@@ -23,36 +25,12 @@ func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 	for _, i := range ranked[1:] {
 		n := &c.nodes[i]
 		other := n.Execution
-		e.Input, e.Output = orOther(e.Input, other.Input), orOther(e.Output, other.Output)
-		if e.Model == "" {
-			e.Model = other.Model
-		}
-		if e.Provider == "" {
-			e.Provider = other.Provider
-		}
-		if e.Variant == "" {
-			e.Variant = other.Variant
-		}
-		if e.ProviderCost == nil {
-			e.ProviderCost = other.ProviderCost
-		}
+		fill(&e, other)
 		if e.RequestID == first.TraceID && other.RequestID != n.TraceID {
 			e.RequestID = other.RequestID
 		}
-		if e.Status == execution.Failure && other.Status == execution.Timeout {
-			e.Status = other.Status // the enclosing span wrapped the error
-		}
-		if e.Status != execution.Success && e.ErrorMessage == "" {
-			e.ErrorMessage = other.ErrorMessage
-		}
-		if !n.StartedAt.IsZero() {
-			end := n.StartedAt
-			if !Reports(n.Span) { // a report begins when the response ended
-				end = end.Add(other.Duration)
-			}
-			if end.After(ends) {
-				ends = end
-			}
+		if end := n.end(); end.After(ends) {
+			ends = end
 		}
 		e.Joined = append(e.Joined, execution.Joined{ID: other.ID, By: c.reason(first, n)})
 	}
@@ -62,11 +40,34 @@ func (c *calls) merge(ranked []int) (*execution.Execution, bool) {
 	return &e, c.count(&e, ranked)
 }
 
+// fill sets what an execution lacks to what another one of the same call has.
+func fill(e, other *execution.Execution) {
+	e.Input, e.Output = orOther(e.Input, other.Input), orOther(e.Output, other.Output)
+	e.Model = cmp.Or(e.Model, other.Model)
+	e.Provider = cmp.Or(e.Provider, other.Provider)
+	e.Variant = cmp.Or(e.Variant, other.Variant)
+	e.ProviderCost = cmp.Or(e.ProviderCost, other.ProviderCost)
+	if e.Status == execution.Failure && other.Status == execution.Timeout {
+		e.Status = other.Status // the enclosing span wrapped the error
+	}
+	if e.Status != execution.Success {
+		e.ErrorMessage = cmp.Or(e.ErrorMessage, other.ErrorMessage)
+	}
+}
+
 func orOther(own, other []byte) []byte {
 	if len(own) == 0 {
 		return other
 	}
 	return own
+}
+
+// end returns when a call ended, as far as its span says; zero if that has no start.
+func (n *node) end() time.Time {
+	if n.StartedAt.IsZero() || Reports(n.Span) { // a report begins when the response ended
+		return n.StartedAt
+	}
+	return n.StartedAt.Add(n.Execution.Duration)
 }
 
 // reason returns why a call was found to be the same as the one that is kept.

@@ -123,47 +123,41 @@ func (o *object) members(end, separator byte, depth int) bool {
 		}
 		o.path, o.searching = o.path[:outer], searching
 		switch {
-		case searching && (o.peek() == '{' || isLetter(o.peek())) && o.holdsUsage(name):
-			o.path, o.searching = o.path[:0], false
-		case searching && o.answer && isWritten(name):
-			if !o.skip() || !o.comma(end) {
-				return false
-			}
-			continue
-		case searching:
-		case len(o.path)+len(name)+1 > maxPath:
-			if !o.skip() || !o.comma(end) {
-				return false
-			}
-			continue
-		default:
-			if len(o.path) > 0 && o.path[len(o.path)-1] != '.' {
-				o.path = append(o.path, '.')
-			}
-			o.path = append(o.path, name...)
-		}
-		switch {
+		case !o.enter(name):
+			ok = o.skip()
 		case element && isLabel(name) && (o.peek() == '"' || o.peek() == '\''):
-			if label, ok = o.quoted(); !ok {
-				return false
-			}
+			label, ok = o.quoted()
 		case element && held < 0 && isLabelled(name) && isDigit(o.peek()):
 			held = o.at
-			if !o.skip() {
-				return false
-			}
+			ok = o.skip()
 		default:
-			if !o.value(depth + 1) {
-				return false
-			}
+			ok = o.value(depth + 1)
 		}
-		if !o.comma(end) {
+		if !ok || !o.comma(end) {
 			return false
 		}
 	}
 	if held >= 0 {
 		return o.labelled(held, label, outer)
 	}
+	return true
+}
+
+// enter sets the path and the search to those of a member's value, and reports whether the value is read.
+func (o *object) enter(name string) bool {
+	switch {
+	case o.searching && (o.peek() == '{' || isLetter(o.peek())) && o.holdsUsage(name):
+		o.path, o.searching = o.path[:0], false
+		return true
+	case o.searching:
+		return !o.answer || !isWritten(name)
+	case len(o.path)+len(name)+1 > maxPath:
+		return false
+	}
+	if len(o.path) > 0 && o.path[len(o.path)-1] != '.' {
+		o.path = append(o.path, '.')
+	}
+	o.path = append(o.path, name...)
 	return true
 }
 

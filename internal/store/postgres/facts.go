@@ -104,7 +104,7 @@ func (sums requestSums) add(row dbgen.RequestRollup) error {
 	for status, n := range byStatus {
 		sum.byStatus[status] += n
 	}
-	if err := merge(sum.latency, row.Latency); err != nil {
+	if err := sum.latency.MergeEncoded(row.Latency); err != nil {
 		return fmt.Errorf("latency of %s %s: %w", row.Method, row.Route, err)
 	}
 	sum.bytesIn += row.BytesIn
@@ -154,15 +154,6 @@ func (sums requestSums) take(route string) int64 {
 	return sum.byStatus[0]
 }
 
-func merge(into *sketch.Sketch, encoded []byte) error {
-	one, err := sketch.Decode(encoded)
-	if err != nil {
-		return err
-	}
-	into.Merge(one)
-	return nil
-}
-
 func (s *Rollups) readQueries(ctx context.Context, f *report.Facts) error {
 	rows, err := s.db.pool.Query(ctx, readQueryRollups, f.Window.From, f.Window.To)
 	if err != nil {
@@ -196,7 +187,7 @@ func (sums querySums) add(row dbgen.QueryRollup) error {
 	}
 	sum.count += row.Count
 	sum.errors += row.Errors
-	if err := merge(sum.latency, row.Latency); err != nil {
+	if err := sum.latency.MergeEncoded(row.Latency); err != nil {
 		return fmt.Errorf("latency of query %s: %w", row.Query, err)
 	}
 	return nil

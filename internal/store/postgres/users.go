@@ -24,21 +24,7 @@ WITH active AS (
 		clamped(sum(unknown_usage)) AS unknown_usage, clamped(sum(estimated_nano_usd)) AS estimated_nano_usd,
 		clamped(sum(provider_cost_nano_usd)) AS provider_cost_nano_usd, clamped(sum(provider_unpriced_nano_usd)) AS provider_unpriced_nano_usd,
 		clamped(sum(provider_compared_nano_usd)) AS provider_compared_nano_usd
-	FROM (
-		SELECT r.user_id, r.requests, r.tokens_used, r.input_tokens, r.output_tokens,
-			r.cache_read_tokens, r.cache_write_tokens, r.reasoning_tokens, r.cost_nano_usd, r.unpriced_tokens,
-			r.unknown_usage, r.estimated_nano_usd, r.provider_cost_nano_usd, r.provider_unpriced_nano_usd, r.provider_compared_nano_usd
-		FROM unnest($1::text[], $2::int[], $3::timestamptz[], $4::timestamptz[]) AS s (part, seconds, "from", "to")
-		CROSS JOIN LATERAL (
-			SELECT * FROM user_rollups one WHERE one.seconds = s.seconds AND one.bucket >= s."from" AND one.bucket < s."to" OFFSET 0
-		) AS r
-		UNION ALL
-		SELECT d.user_id, d.requests, d.tokens_used, d.input_tokens, d.output_tokens,
-			d.cache_read_tokens, d.cache_write_tokens, d.reasoning_tokens, d.cost_nano_usd, d.unpriced_tokens,
-			d.unknown_usage, d.estimated_nano_usd, d.provider_cost_nano_usd, d.provider_unpriced_nano_usd, d.provider_compared_nano_usd
-		FROM unnest($5::text[], $6::timestamptz[], $7::timestamptz[]) AS p (part, "from", "to")
-		JOIN user_deltas d ON d.bucket >= p."from" AND d.bucket < p."to"
-	) AS spent
+	FROM (` + userSpendRows + `) AS spent
 	GROUP BY user_id
 	HAVING sum(requests) <> 0 OR sum(tokens_used) <> 0 OR sum(unknown_usage) <> 0 OR sum(provider_cost_nano_usd) <> 0
 )
