@@ -60,7 +60,7 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 		return false, err
 	}
 	if live != nil {
-		done, err := r.stands(report, wanted.Object, live)
+		done, err := r.matches(report, wanted.Object, live)
 		if done || err != nil {
 			return false, err
 		}
@@ -116,9 +116,9 @@ func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport
 	return nil
 }
 
-// stands reports whether the live object matches the wanted one. Reverting changes of others is rate-limited, so that a
+// matches reports whether the live object matches the wanted one. Reverting changes of others is rate-limited, so that a
 // fight with another controller or a mutating webhook is slow.
-func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string]any, live client.Object) (bool, error) {
+func (r *Reconciler) matches(report *v1alpha1.MonitoringReport, wanted map[string]any, live client.Object) (bool, error) {
 	have, err := content(live)
 	if err != nil {
 		return false, err
@@ -139,8 +139,8 @@ func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string
 // replace reports whether an object must be deleted and created again: a RoleBinding's role cannot be changed.
 func replace(want, live client.Object) bool {
 	binding, ok := want.(*rbacv1.RoleBinding)
-	standing, both := live.(*rbacv1.RoleBinding)
-	return ok && both && binding.RoleRef != standing.RoleRef
+	existing, both := live.(*rbacv1.RoleBinding)
+	return ok && both && binding.RoleRef != existing.RoleRef
 }
 
 // remove deletes an object unless it was replaced. Its deletion triggers a reconcile.

@@ -93,8 +93,8 @@ func installed(rule ruleSeen, c candidates, notes []string) metav1.Condition {
 	return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, taken.reason, taken.why)
 }
 
-// standing sets the conditions of a report whose objects are all as planned.
-func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
+// setConditions sets the conditions of a report whose objects are all as planned.
+func (r *Reconciler) setConditions(seen *observed, p plan, o *outcome) {
 	o.cronJob = seen.cronJob()
 	o.set(scheduled(o.cronJob), false)
 	if c, without := withoutRule(seen, p); without {

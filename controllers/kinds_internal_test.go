@@ -84,7 +84,7 @@ func TestDefinitionChangesTriggerReconcile(t *testing.T) {
 		server.watcher.Add(object)
 		server.watcher.Action(watch.Error, &metav1.Status{}) // received once the event before was handled
 		select {
-		case <-k.pokes:
+		case <-k.lookC:
 			if !want {
 				t.Errorf("%s is none of ours", name)
 			}

@@ -263,8 +263,8 @@ func (w *fixture) eventuallyWithin(within time.Duration, what string, check func
 	}
 }
 
-// stands waits until an object exists.
-func (w *fixture) stands(object client.Object) {
+// exists waits until an object exists.
+func (w *fixture) exists(object client.Object) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("there is %T %s", object, object.GetName()), func() error { return w.get(object) })
 }

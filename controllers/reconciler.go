@@ -61,7 +61,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case p.fault != nil:
 		o.faulty(seen, p.fault)
 	case settled:
-		r.standing(seen, p, o)
+		r.setConditions(seen, p, o)
 	default:
 		schedule := r.applySchedule(ctx, seen, p, o)
 		rule := r.applyRule(ctx, seen, p, o)

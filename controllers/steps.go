@@ -31,9 +31,9 @@ func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *out
 
 // applySchedule applies the objects that run reports and reports whether all were as wanted before. It stops at the first
 // failure, since the following objects depend on it.
-func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
+func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, o *outcome) (existed bool) {
 	o.cronJob = seen.cronJob()
-	stood = true
+	existed = true
 	for _, want := range append(slices.Clone(p.shared), p.cronJob) {
 		wrote, err := r.apply(ctx, seen.report, want, seen.live(want))
 		o.fail(err)
@@ -41,15 +41,15 @@ func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, 
 		if err != nil {
 			return false
 		}
-		stood = stood && !wrote
+		existed = existed && !wrote
 	}
 	o.cronJob = p.cronJob
 	o.set(scheduled(p.cronJob), false)
-	return stood
+	return existed
 }
 
 // applyRule applies the alerts, if wanted and supported by the cluster, and reports whether they were as wanted before.
-func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
+func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (existed bool) {
 	if c, cannot := withoutRule(seen, p); cannot {
 		o.without(c)
 		return true

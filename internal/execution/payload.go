@@ -111,8 +111,8 @@ func (p PayloadPolicy) errorMessage(message string) string {
 		}
 		return s[:end]
 	})
-	if said := head + mark; p.Redact.Text(said) == said {
-		return said
+	if cut := head + mark; p.Redact.Text(cut) == cut {
+		return cut
 	}
 	return head
 }

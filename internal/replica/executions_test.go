@@ -111,13 +111,13 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, user string
-		tellings   int64
+		runs       int64
 		send       func(ctx context.Context, t *testing.T, endpoint string) error
 	}{
-		{"Go", sdk.GoUser, sdk.GoTellings, func(ctx context.Context, _ *testing.T, endpoint string) error {
+		{"Go", sdk.GoUser, sdk.GoRuns, func(ctx context.Context, _ *testing.T, endpoint string) error {
 			return sdk.SendWithGo(ctx, endpoint, ingestToken)
 		}},
-		{"Python", sdk.PythonUser, sdk.PythonTellings, func(ctx context.Context, t *testing.T, endpoint string) error {
+		{"Python", sdk.PythonUser, sdk.PythonRuns, func(ctx context.Context, t *testing.T, endpoint string) error {
 			return sdk.SendWithPython(ctx, t, endpoint, ingestToken)
 		}},
 	} {
@@ -133,15 +133,15 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 			var m openapi.ExecutionMetrics
 			eventually(t, 20*time.Second, "one request of one agent in each telling, and all executions the user's", func() bool {
 				m = b.executionMetrics()
-				return m.TotalRequests == tt.tellings && len(m.AgentMetrics) == 1 && len(b.activity(tt.user)) >= int(tt.tellings*sdk.Executions)
+				return m.TotalRequests == tt.runs && len(m.AgentMetrics) == 1 && len(b.activity(tt.user)) >= int(tt.runs*sdk.Executions)
 			})
-			tokens := tt.tellings * (sdk.InputTokens + sdk.OutputTokens)
-			if m.AgentMetrics[sdk.Agent].Count != tt.tellings || m.TotalTokensUsed != tokens || len(m.ModelMetrics) != 2 {
-				t.Errorf("want %d requests of %s, each token once (%d), two models; got %+v", tt.tellings, sdk.Agent, tokens, m)
+			tokens := tt.runs * (sdk.InputTokens + sdk.OutputTokens)
+			if m.AgentMetrics[sdk.Agent].Count != tt.runs || m.TotalTokensUsed != tokens || len(m.ModelMetrics) != 2 {
+				t.Errorf("want %d requests of %s, each token once (%d), two models; got %+v", tt.runs, sdk.Agent, tokens, m)
 			}
 			got := b.activity(tt.user)
-			if int64(len(got)) != tt.tellings*sdk.Executions {
-				t.Errorf("want all %d executions to be the user's, got %d", tt.tellings*sdk.Executions, len(got))
+			if int64(len(got)) != tt.runs*sdk.Executions {
+				t.Errorf("want all %d executions to be the user's, got %d", tt.runs*sdk.Executions, len(got))
 			}
 			for _, e := range got {
 				if e.AgentName != sdk.Agent || e.SessionID == nil || *e.SessionID != sdk.Session {

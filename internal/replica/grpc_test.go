@@ -73,7 +73,7 @@ func TestExportersOfGRPC(t *testing.T) {
 				t.Fatal(err)
 			}
 			eventually(t, 20*time.Second, "all executions the user's", func() bool {
-				return b.executionMetrics().TotalRequests == sdk.GoTellings && len(b.activity(sdk.GoUser)) == sdk.GoTellings*sdk.Executions
+				return b.executionMetrics().TotalRequests == sdk.GoRuns && len(b.activity(sdk.GoUser)) == sdk.GoRuns*sdk.Executions
 			})
 			err = sdk.SendWithGoByGRPC(t.Context(), otlptracegrpc.WithEndpoint(a.grpc), tt.secure)
 			if err == nil || !strings.Contains(err.Error(), "Unauthenticated") {
@@ -193,7 +193,7 @@ func TestGRPCExportersHonourRetryInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "all executions stored", func() bool { return len(n.activity(sdk.GoUser)) == sdk.GoTellings*sdk.Executions })
+	eventually(t, 20*time.Second, "all executions stored", func() bool { return len(n.activity(sdk.GoUser)) == sdk.GoRuns*sdk.Executions })
 	if !strings.Contains(n.scrape(), `code="429",method="POST",route="/v1/traces"`) {
 		t.Error("no export was refused: the limit is too large for the test")
 	}

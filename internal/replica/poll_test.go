@@ -174,7 +174,7 @@ func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 		at  time.Time
 		ids []string
 	}
-	told := make(chan result)
+	polled := make(chan result)
 	started := make(chan struct{})
 	go func() {
 		close(started)
@@ -186,12 +186,12 @@ func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 		if err == nil {
 			ids = idsOf(t, got)
 		}
-		told <- result{time.Now(), ids}
+		polled <- result{time.Now(), ids}
 	}()
 	<-started
 	id := from.deploy(agent)
 	committed := time.Now()
-	r := <-told
+	r := <-polled
 	if !slices.Equal(r.ids, []string{id}) {
 		t.Fatalf("want %s, got %v", id, r.ids)
 	}

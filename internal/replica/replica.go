@@ -144,7 +144,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	r.codes = session.NewCodes(now, rand.Reader)
 	bodies, answers := config.budgets(memoryLimit())
 	handler, err := server.New(server.Options{
-		BodyMemory: bodies, AnswerMemory: answers,
+		BodyMemory: bodies, ResponseMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: observedDeployments{r.deployments, r.feed}, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements:  postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db),

@@ -48,12 +48,12 @@ func share(memory, part, limit int64) int64 {
 
 // budgets returns the memory budgets of request bodies and large responses.
 func (c Config) budgets(memory int64) (bodies, answers int64) {
-	bodies, answers = c.BodyMemory, c.AnswerMemory
+	bodies, answers = c.BodyMemory, c.ResponseMemory
 	if bodies == 0 {
 		bodies = share(memory, 8, server.DefaultBodyMemory)
 	}
 	if answers == 0 {
-		answers = share(memory, 16, server.DefaultAnswerMemory)
+		answers = share(memory, 16, server.DefaultResponseMemory)
 	}
 	return bodies, answers
 }

@@ -40,7 +40,7 @@ func TestBudgets(t *testing.T) {
 		"1 GiB":    {Config{}, 1024 * mib, 128 * mib, 64 * mib},
 		"256 MiB":  {Config{}, 256 * mib, 32 * mib, 16 * mib},
 		"64 MiB":   {Config{}, 64 * mib, 16 * mib, 16 * mib},
-		"set":      {Config{BodyMemory: 99 * mib, AnswerMemory: 98 * mib}, 256 * mib, 99 * mib, 98 * mib},
+		"set":      {Config{BodyMemory: 99 * mib, ResponseMemory: 98 * mib}, 256 * mib, 99 * mib, 98 * mib},
 	} {
 		bodies, answers := test.config.budgets(test.memory)
 		if bodies != test.bodies || answers != test.answers {

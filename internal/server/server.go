@@ -34,8 +34,8 @@ import (
 
 // The default limits of the memory for request bodies and for large responses, in bytes.
 const (
-	DefaultBodyMemory   int64 = 256 << 20
-	DefaultAnswerMemory int64 = 64 << 20
+	DefaultBodyMemory     int64 = 256 << 20
+	DefaultResponseMemory int64 = 64 << 20
 )
 
 // MaxWait is the longest ?wait= of a poll that is accepted. Options.MaxPollWait may limit the time further.
@@ -103,7 +103,7 @@ type Options struct {
 
 	// BodyMemory and AnswerMemory limit the bytes of request bodies, and of large responses, that are in memory at a
 	// time. They default to DefaultBodyMemory and DefaultAnswerMemory.
-	BodyMemory, AnswerMemory int64
+	BodyMemory, ResponseMemory int64
 
 	// MaxPollWait is the longest time that a poll is held, whatever ?wait= requests. If 0, polls are not held.
 	MaxPollWait time.Duration
@@ -185,7 +185,7 @@ func New(opts Options) (*Server, error) {
 		shared: &endpoint.Shared{
 			Now: opts.Now, Jitter: opts.Jitter, Limiter: opts.Limiter, Turns: endpoint.NewTurns(),
 			Bodies:   endpoint.NewBudget(cmp.Or(opts.BodyMemory, DefaultBodyMemory)),
-			Answers:  endpoint.NewBudget(cmp.Or(opts.AnswerMemory, DefaultAnswerMemory)),
+			Answers:  endpoint.NewBudget(cmp.Or(opts.ResponseMemory, DefaultResponseMemory)),
 			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
 		},
 

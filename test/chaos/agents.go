@@ -85,7 +85,7 @@ func (c *workload) hire(ctx context.Context) error {
 		}
 		c.mayDeployTo(id)
 		bodies := 1
-		if i < c.size.twins {
+		if i < c.size.duplicates {
 			bodies = 2
 		}
 		for n := range bodies {
@@ -95,7 +95,7 @@ func (c *workload) hire(ctx context.Context) error {
 			}
 			c.working.Go(func() {
 				if err := a.Run(ctx); err != nil {
-					c.recorder.strange("agent %s gave up: %v", id, err)
+					c.recorder.unexpected("agent %s gave up: %v", id, err)
 				}
 			})
 		}

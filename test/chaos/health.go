@@ -106,7 +106,7 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		if err := b.make(ctx); err != nil {
 			return wrong, fmt.Errorf("%s: %w", b.name, errors.Join(err, b.fix()))
 		}
-		told := healthBecomes(ctx, servers, healthReportedWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
+		degraded := healthBecomes(ctx, servers, healthReportedWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
 		reportedAfter := time.Since(began)
 		reasons := healthOf(ctx, servers[0]).Reasons
 		if err := b.fix(); err != nil {
@@ -115,8 +115,8 @@ func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []break
 		over := time.Now()
 		well := healthBecomes(ctx, servers, healthyAgain, func(h healthAnswer) bool { return h.Status == "ok" })
 		t.logf("%s: %s: told %v after %.2f s (%s), well %v after %.2f s",
-			t.name, b.name, told, reportedAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
-		if !told || !well {
+			t.name, b.name, degraded, reportedAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
+		if !degraded || !well {
 			wrong++
 		}
 	}

@@ -59,7 +59,7 @@ func (t *trial) inFlight() (n int) {
 var listenerTerminated = experiment{
 	name: "listener_terminated", quick: true,
 	what:  "the replicas' listening connections terminated again and again while deployments are created",
-	where: func(*trial) setting { return setting{agents: couriers} },
+	where: func(*trial) setting { return setting{agents: pickupAgents} },
 	strike: func(ctx context.Context, t *trial) error {
 		began := time.Now()
 		couriers := t.carry(ctx)

@@ -77,11 +77,11 @@ var reconnects = experiment{
 
 // storm is a fleet whose agents only hold polls.
 type storm struct {
-	t        *trial
-	agents   sync.WaitGroup
-	answered []atomic.Int64 // the time of each agent's last response, in Unix nanoseconds
-	told     atomic.Int64   // polls that returned deployments
-	slowest  time.Duration
+	t         *trial
+	agents    sync.WaitGroup
+	answered  []atomic.Int64 // the time of each agent's last response, in Unix nanoseconds
+	delivered atomic.Int64   // polls that returned deployments
+	slowest   time.Duration
 }
 
 // hold polls continuously, the first time without waiting and then with held polls.
@@ -121,7 +121,7 @@ func (s *storm) session(ctx context.Context, address string, i int, request func
 			return err
 		case answer.Status == http.StatusOK:
 			if bytes.Contains(answer.Body, []byte(`"deployments":[{`)) {
-				s.told.Add(1)
+				s.delivered.Add(1)
 			}
 			tag = string(answer.ETag)
 		case answer.Status != http.StatusNotModified:
@@ -160,7 +160,7 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 	for i := range ids {
 		ids[i] = rig.AgentID(idleAgents + i*(stormAgents/some))
 	}
-	told := s.told.Load()
+	delivered := s.delivered.Load()
 	client := s.t.workload.client(false)
 	status, answer, err := s.t.workload.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": ids, "name": neverDone, "spec": map[string]any{},
@@ -176,8 +176,8 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 	}
 	soon, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if !eventually(soon, 10*time.Millisecond, func() bool { return s.told.Load() >= told+some }) {
-		return fmt.Errorf("of %d agents %d learned that there is work", some, s.told.Load()-told)
+	if !eventually(soon, 10*time.Millisecond, func() bool { return s.delivered.Load() >= delivered+some }) {
+		return fmt.Errorf("of %d agents %d learned that there is work", some, s.delivered.Load()-delivered)
 	}
 	status, answer, err = s.t.workload.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
 	if err != nil || status != http.StatusOK {

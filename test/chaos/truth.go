@@ -136,7 +136,7 @@ func (x *truth) diverge(ctx context.Context) (err error) {
 func later(replica int) string { return fmt.Sprintf("later-%d", replica) }
 
 // poll returns the status and the number of returned deployments.
-func (x *truth) poll(ctx context.Context, replica int, agent, token string) (status, told int) {
+func (x *truth) poll(ctx context.Context, replica int, agent, token string) (status, delivered int) {
 	status, text, err := send(ctx, x.client, http.MethodGet, x.servers[replica].URL+"/api/deployments/pending/"+agent, token, nil, nil)
 	if err != nil {
 		return 0, 0
@@ -148,16 +148,16 @@ func (x *truth) poll(ctx context.Context, replica int, agent, token string) (sta
 
 // want is the expected response to an agent's poll.
 type want struct {
-	agent, token string
-	status, told int
+	agent, token      string
+	status, delivered int
 }
 
 func (x *truth) polls(ctx context.Context, wanted []want) (wrong []string) {
 	for i := range replicas {
 		for _, w := range wanted {
-			status, told := x.poll(ctx, i, w.agent, w.token)
-			if status != w.status || status == http.StatusOK && told != w.told {
-				wrong = append(wrong, fmt.Sprintf("replica %d answers %s %d with %d deployments, not %d with %d", i, w.agent, status, told, w.status, w.told))
+			status, delivered := x.poll(ctx, i, w.agent, w.token)
+			if status != w.status || status == http.StatusOK && delivered != w.delivered {
+				wrong = append(wrong, fmt.Sprintf("replica %d answers %s %d with %d deployments, not %d with %d", i, w.agent, status, delivered, w.status, w.delivered))
 			}
 		}
 	}

@@ -167,7 +167,7 @@ func (r *run) try(c *call) (done result) {
 			r.g.opts.Log.Error("a run panicked", zap.String("execution_id", r.execution.ID),
 				zap.String("agent", r.agent.name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 		}
-		done.text = c.said.String()
+		done.text = c.output.String()
 	}()
 	done.answer, done.err = r.agent.kind.run(c)
 	return done

@@ -18,10 +18,10 @@ import (
 func TestCallersShareATransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	var told recorder
+	var recorded recorder
 	g := &gate{Store: newStore(t, db.url, nil)}
 	release := g.holding()
-	l := newLedger(g, &told)
+	l := newLedger(g, &recorded)
 	run(t, l)
 	t.Cleanup(release)
 	occupying := occupy(t, l, g)
@@ -61,8 +61,8 @@ func TestCallersShareATransaction(t *testing.T) {
 	if n := g.commits(); n > 2+3 {
 		t.Errorf("want the %d that waited to share a transaction or two, got %d transactions", callers, n)
 	}
-	told.eachOnce(t, accepted+2)
-	told.rows(t, accepted+2, duplicates, callers/3, 0)
+	recorded.eachOnce(t, accepted+2)
+	recorded.rows(t, accepted+2, duplicates, callers/3, 0)
 	checkRollups(t, db)
 }
 
@@ -136,7 +136,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := newDatabase(t)
-			var told recorder
+			var recorded recorder
 			g := &gate{Store: newStore(t, db.url, nil)}
 			release := g.holding()
 			held := g.before
@@ -147,7 +147,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 				}
 				return held(b)
 			}
-			l := newLedger(g, &told)
+			l := newLedger(g, &recorded)
 			run(t, l)
 			t.Cleanup(release)
 			occupying := occupy(t, l, g)
@@ -177,7 +177,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 			if n := g.commits(); n > 2+len(bad)*13+1 {
 				t.Errorf("want the fault found by halves, got %d transactions for %d callers", n, callers)
 			}
-			told.eachOnce(t, 2+3*(callers-len(bad)))
+			recorded.eachOnce(t, 2+3*(callers-len(bad)))
 			checkRollups(t, db)
 		})
 	}
@@ -227,10 +227,10 @@ func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	proxy := postgrestest.NewProxy(t, db.url)
-	var told recorder
+	var recorded recorder
 	g := &gate{Store: newStore(t, proxy.URL, nil)}
 	release := g.holding()
-	l := newLedger(g, &told)
+	l := newLedger(g, &recorded)
 	run(t, l)
 	t.Cleanup(release)
 	var batches []execution.Batch
@@ -263,7 +263,7 @@ func TestDatabaseOutage(t *testing.T) {
 		outcome, err := l.Append(t.Context(), batch)
 		answer{outcome, err}.is(t, who(i), 2, 0, 0)
 	}
-	told.eachOnce(t, 60)
+	recorded.eachOnce(t, 60)
 	checkRollups(t, db)
 }
 
@@ -317,9 +317,9 @@ func TestRetryAfterRefusal(t *testing.T) {
 		}
 		return nil
 	}
-	told := &pausing{resume: make(chan struct{})}
+	recorded := &pausing{resume: make(chan struct{})}
 	release := g.holding()
-	l := newLedger(g, told)
+	l := newLedger(g, recorded)
 	run(t, l)
 	t.Cleanup(release)
 	occupying := occupy(t, l, g)
@@ -332,7 +332,7 @@ func TestRetryAfterRefusal(t *testing.T) {
 	(<-first).isUnavailable(t, "the first")
 	again := bring(t, l, batch)
 	eventually(t, "the retry waits", func() bool { return l.Queue().Rows == 2 })
-	close(told.resume)
+	close(recorded.resume)
 	(<-second).isUnavailable(t, "the second")
 	(<-again).is(t, "the retry", 0, 2, 0)
 	for i, w := range occupying {

@@ -100,8 +100,8 @@ func TestPrepare(t *testing.T) {
 func TestAppend(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	var told recorder
-	l := newLedger(newStore(t, db.url, nil), &told)
+	var recorded recorder
+	l := newLedger(newStore(t, db.url, nil), &recorded)
 	run(t, l)
 	good, again := anExecution(), anExecution()
 	bad := anExecution(func(e *execution.Execution) { e.Status = "lost" })
@@ -132,9 +132,9 @@ func TestAppend(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", tt.name, err, diff)
 		}
-		told.eachOnce(t, tt.settled)
+		recorded.eachOnce(t, tt.settled)
 	}
-	told.rows(t, 2, 2, 3, 0)
+	recorded.rows(t, 2, 2, 3, 0)
 	if n := ask[int](t, db, `SELECT count(*) FROM span_ancestors`); n != 1 {
 		t.Errorf("want the span kept, got %d", n)
 	}
@@ -196,10 +196,10 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := newDatabase(t)
-			var told recorder
+			var recorded recorder
 			g := &gate{Store: newStore(t, db.url, nil)}
 			release := g.holding()
-			l := newLedger(g, &told, tt.bound)
+			l := newLedger(g, &recorded, tt.bound)
 			run(t, l)
 			t.Cleanup(release)
 			occupying := occupy(t, l, g)
@@ -215,7 +215,7 @@ func TestQueueIsBounded(t *testing.T) {
 					t.Errorf("want it refused, got %v", err)
 				}
 			}
-			told.rows(t, 0, 0, 0, 3*len(tt.batch.Executions))
+			recorded.rows(t, 0, 0, 0, 3*len(tt.batch.Executions))
 			release()
 			for i, w := range slices.Concat(occupying, waiting) {
 				if a := <-w; a.err != nil {

@@ -286,12 +286,12 @@ type answer struct {
 // bring appends a batch in a goroutine, and returns the channel of the answer.
 func bring(t *testing.T, l *ledger.Ledger, batch execution.Batch) <-chan answer {
 	t.Helper()
-	told := make(chan answer, 1)
+	results := make(chan answer, 1)
 	go func() {
 		outcome, err := l.Append(t.Context(), batch)
-		told <- answer{outcome, err}
+		results <- answer{outcome, err}
 	}()
-	return told
+	return results
 }
 
 // is checks the answer's numbers of rows.
@@ -341,17 +341,17 @@ const minConcurrentRows = 1000
 
 // occupy appends one batch for each committer, and returns when the store has them. The second is large enough to be stored
 // during the first because of its spans, which are not counted.
-func occupy(t *testing.T, l *ledger.Ledger, g *gate) (told []<-chan answer) {
+func occupy(t *testing.T, l *ledger.Ledger, g *gate) (results []<-chan answer) {
 	t.Helper()
 	for i := range 2 {
 		batch := some(1)
 		for n := range i * minConcurrentRows {
 			batch.Spans = append(batch.Spans, execution.Span{TraceID: "occupying", SpanID: strconv.Itoa(n)})
 		}
-		told = append(told, bring(t, l, batch))
+		results = append(results, bring(t, l, batch))
 		eventually(t, "a committer is at it", func() bool { return g.commits() == i+1 })
 	}
-	return told
+	return results
 }
 
 func ids(b execution.Batch) (all []string) {

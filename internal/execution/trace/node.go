@@ -145,17 +145,17 @@ func (c *claim) unanimous() string {
 // node is a Node with what was derived about it.
 type node struct {
 	*Node
-	twin    int    // the earlier node with the same ids
-	parent  int    // none for a root, or if not known
-	missing string // the id of the nearest span above that is not known
-	adopted bool   // the spans between it and the root are not known
-	above   int    // the nearest enclosing execution; steps are not executions
-	step    bool   // a step of its run
-	reduced bool   // its counts were reduced from the received ones
-	wrapper bool   // a call span that encloses several calls and is not one itself
+	duplicate int    // the earlier node with the same ids
+	parent    int    // none for a root, or if not known
+	missing   string // the id of the nearest span above that is not known
+	adopted   bool   // the spans between it and the root are not known
+	above     int    // the nearest enclosing execution; steps are not executions
+	step      bool   // a step of its run
+	reduced   bool   // its counts were reduced from the received ones
+	wrapper   bool   // a call span that encloses several calls and is not one itself
 
-	said  names // from the span, or for a run also from the spans below
-	named names // said, completed from the spans above
+	stated names // from the span, or for a run also from the spans below
+	named  names // stated, completed from the spans above
 
 	calls   bool  // a run that calls a model or a tool itself
 	certain bool  // said.agent is not a default

@@ -36,7 +36,7 @@ func (c *calls) accounts(decisions []Decision) {
 	of := map[int]*account{}
 	var runs []*account
 	for _, i := range slices.Backward(c.order) {
-		if n := &c.nodes[i]; n.twin == none && n.run() && n.tokens().Used > 0 {
+		if n := &c.nodes[i]; n.duplicate == none && n.run() && n.tokens().Used > 0 {
 			a := &account{run: i, last: none}
 			of[i] = a
 			runs = append(runs, a)

@@ -115,11 +115,11 @@ func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 		if err != nil {
 			pause = a.delay(failures, maxDelay, err)
 			failures++
-			told := refused.note(a.log, err)
+			logged := refused.note(a.log, err)
 			if refused.agent == authTries {
 				return fmt.Errorf("the server refuses this agent's id: %w", err)
 			}
-			if !told || !isStatus(err, http.StatusUnauthorized) {
+			if !logged || !isStatus(err, http.StatusUnauthorized) {
 				a.log.Warn("polling failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", pause))
 			}
 		} else {

@@ -143,7 +143,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	const tick = 250 * time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var told []string
+	var logged []string
 	for {
 		for _, c := range m.checks {
 			if c.takeTurn() {
@@ -153,7 +153,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		told = m.tell(told)
+		logged = m.logReasons(logged)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -162,11 +162,11 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// tell logs the reasons if they changed since the last call.
-func (m *Monitor) tell(told []string) []string {
+// logReasons logs the reasons if they changed since the last call.
+func (m *Monitor) logReasons(logged []string) []string {
 	reasons := m.Reasons()
-	if slices.Equal(reasons, told) {
-		return told
+	if slices.Equal(reasons, logged) {
+		return logged
 	}
 	if len(reasons) == 0 {
 		m.log.Info("the replica works again")

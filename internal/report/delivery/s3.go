@@ -118,7 +118,7 @@ func (b bucket) prune(ctx context.Context, store *minio.Client, c content) error
 }
 
 // failed returns the error of a request, final if a retry would not help.
-func (b bucket) failed(err error, k keys, seen *witnessed) error {
+func (b bucket) failed(err error, k keys, seen *connections) error {
 	if refused := (errNotAllowed{}); errors.As(err, &refused) {
 		return final("%w", refused.error)
 	}
@@ -126,7 +126,7 @@ func (b bucket) failed(err error, k keys, seen *witnessed) error {
 	if !errors.As(err, &answer) {
 		return fmt.Errorf("cannot reach %s: %s", b.Endpoint, hidden(seen.failed(err).Error(), k.id, k.secret, k.session))
 	}
-	quote := said(answer.Message, k.id, k.secret, k.session)
+	quote := quoteOf(answer.Message, k.id, k.secret, k.session)
 	code := reportjob.OneLine(hidden(text.FitRunes(answer.Code, 60), k.id, k.secret, k.session))
 	if seen.silent() {
 		quote = ""

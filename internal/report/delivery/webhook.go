@@ -111,7 +111,7 @@ func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error 
 	quote := ""
 	if !silent {
 		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxReplyExcerpt)) // as much as can be read
-		quote = said(string(body), secrets(to)...)
+		quote = quoteOf(string(body), secrets(to)...)
 	}
 	err := fmt.Errorf("%s responds with %d%s", origin(to), status, quote)
 	return &sendError{

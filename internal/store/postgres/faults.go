@@ -46,14 +46,14 @@ func unavailable(err error) *fault.Error {
 	}
 	var connect *pgconn.ConnectError
 	var pgErr *pgconn.PgError
-	switch told := errors.As(err, &pgErr); {
+	switch isPgError := errors.As(err, &pgErr); {
 	case errors.Is(err, errReadOnly):
 		return fault.UnavailableBecause("the database takes no writes now; try again later")
-	case errors.As(err, &connect) && told && refusal(pgErr.Code) != fault.ErrUnavailable:
+	case errors.As(err, &connect) && isPgError && refusal(pgErr.Code) != fault.ErrUnavailable:
 		return fault.UnavailableBecause("the database refuses connections (%s); try again later", pgErr.Code)
 	case connect != nil:
 		return fault.ErrUnavailable
-	case told:
+	case isPgError:
 		return refusal(pgErr.Code)
 	}
 	var network net.Error

@@ -48,7 +48,7 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: maxUsers})
+		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{MaxRows: maxUsers})
 		more = folded == limit || users == int64(maxUsers)
 		return err
 	})
