@@ -156,7 +156,7 @@ func (r *Reconciler) remove(ctx context.Context, live client.Object) error {
 	return nil
 }
 
-// passing reports whether an error is temporary and says nothing about the report.
+// passing reports whether an error is temporary and has nothing to do with the report.
 func passing(err error) bool {
 	var wait *waitError
 	return errors.As(err, &wait) || stale(err) || ending(err)

@@ -50,7 +50,7 @@ func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, e
 	return found, nil
 }
 
-// evaluators reads the evaluators of one kind, sorted by name. unknown says why they cannot be read, if so.
+// evaluators reads the evaluators of one kind, sorted by name. If they cannot be read, unknown is the reason.
 func (k *kinds) evaluators(ctx context.Context, one *kind) (found []evaluator, unknown string, err error) {
 	switch one.is() {
 	case missing:

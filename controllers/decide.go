@@ -15,7 +15,7 @@ import (
 
 // plan is the wanted state of a report.
 type plan struct {
-	// problem says why the spec is not applied. Existing objects are left unchanged.
+	// problem is the reason why the spec is not applied. Existing objects are left unchanged.
 	fault *problem
 
 	shared  []client.Object // objects shared by the namespace's reports

@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Mark replaces what is masked.
+// Mark replaces masked text.
 const Mark = "[redacted]"
 
 const (

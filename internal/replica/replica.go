@@ -68,7 +68,7 @@ type Replica struct {
 	api, metrics                 *http.Server
 	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
-	grpcListener                 net.Listener // nil likewise
+	grpcListener                 net.Listener // may be nil
 }
 
 // New returns a replica with open listeners; Run starts it. The configuration must be valid.

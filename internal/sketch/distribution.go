@@ -8,8 +8,9 @@ import (
 )
 
 // Distribution is a Sketch from which durations can also be subtracted exactly: it has only integer counts per bin,
-// which may be negative until what they are subtracted from is merged. It extends to LongestDuration, whereas a Sketch
-// of latencies ends at Longest. The zero value is empty and ready to use. It is not safe for concurrent use.
+// which may be negative until the durations that they were subtracted from are merged. It extends to LongestDuration,
+// whereas a Sketch of latencies ends at Longest. The zero value is empty and ready to use. It is not safe for
+// concurrent use.
 //
 // Each bin's count is exact and saturates at ±2^52.
 type Distribution struct {

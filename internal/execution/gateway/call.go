@@ -55,7 +55,7 @@ type call struct {
 	after int64        // bytes read since
 }
 
-// say relays a part of the answer.
+// say forwards a part of the output to the client.
 func (c *call) say(part string) error {
 	part = clean(part)
 	if part == "" {

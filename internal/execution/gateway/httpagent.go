@@ -123,7 +123,7 @@ func (a *answer) note(r report) (written bool) {
 	return written
 }
 
-// ends reports whether the event comes after all output.
+// ends reports whether the event follows all output.
 func (r report) ends() bool {
 	return r.Finish != "" || r.candidate().Finish != "" || r.Type == "message_delta" || len(r.Response) > 0 || len(r.Error) > 0 && string(r.Error) != "null"
 }
@@ -134,7 +134,7 @@ func (r report) reports() bool {
 		len(r.UsageMetadata) > 0 || len(r.Candidates) > 0
 }
 
-// candidate is an answer in Gemini's API.
+// candidate is a response in Gemini's API.
 type candidate struct {
 	Content struct {
 		Parts []struct {
@@ -154,7 +154,7 @@ func (r report) candidate() candidate {
 	return all[0]
 }
 
-// text returns the event's part of the answer; ok is false if it has none in a known form.
+// text returns the event's part of the output; ok is false if it has none in a known form.
 func (r report) text() (text string, ok bool) {
 	for _, raw := range []json.RawMessage{r.Text, r.Delta, r.Content} {
 		if json.Unmarshal(raw, &text) == nil && string(raw) != "null" {

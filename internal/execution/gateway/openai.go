@@ -264,7 +264,7 @@ func (k *openAI) whole(c *call) (a answer, err error) {
 	return a, c.say(text)
 }
 
-// streamed relays the answer chunk by chunk. It is complete with [DONE] or a finish reason.
+// streamed forwards the output chunk by chunk. It is complete with [DONE] or a finish reason.
 func (k *openAI) streamed(c *call) (a answer, err error) {
 	events := newEventReader(c)
 	for {

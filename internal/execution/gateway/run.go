@@ -30,7 +30,7 @@ type run struct {
 	left        atomic.Bool // the client left and the upstream is read on
 }
 
-// answer is what a kind returns of a run.
+// answer is the result of a run, as returned by an agent's kind.
 type answer struct {
 	output json.RawMessage // the answer if it is JSON; nil if it was relayed as text
 	finish string          // the model's finish reason

@@ -60,7 +60,7 @@ func withoutValue(name string) string {
 }
 
 // logged reads a JSON list of events, as Logfire sends them: the responses if answered is set, otherwise the messages
-// before.
+// before them.
 func logged(name string, answered bool) source {
 	return func(s *span) json.RawMessage {
 		text := s.attributes.value(name).GetStringValue()

@@ -121,7 +121,7 @@ func countsTokens(name string) bool {
 	return false
 }
 
-// roleByName returns the role of a span without attributes of its own, if its name follows OpenTelemetry's conventions.
+// roleByName returns the role of a span without specific attributes, if its name follows OpenTelemetry's conventions.
 // Instrumentations set most attributes when there is a response, so failed calls lack them.
 func roleByName(name, scope string, a *attributes) (found role, known bool) {
 	if a.traits&isOwn != 0 || !callsModels(scope) {
@@ -187,7 +187,7 @@ func roleOfWord(word string, hasModel bool) (found role, known bool) {
 	return bystander, false
 }
 
-// callWords are parts of words for what models do.
+// callWords are parts of words for calls of models.
 var callWords = []string{
 	"chat", "generat", "embed", "completion", "rerank", "converse", "transcri", "speech", "translat", "classif", "moderat", "predict", "inference",
 	"messages.create", "responses.create",
@@ -250,7 +250,7 @@ var generative = []string{
 	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.", "haystack.",
 }
 
-// isContext reports whether an attribute says whom a span belongs to. Instrumentations set such attributes on spans of
+// isContext reports whether an attribute names the owner of a span. Instrumentations set such attributes on spans of
 // any kind.
 func isContext(name string) bool {
 	return strings.HasPrefix(name, "gen_ai.agent.") || name == "gen_ai.conversation.id" || name == "gen_ai.workflow.name" ||

@@ -60,8 +60,8 @@ func (s *span) onlyReads() bool {
 	return false
 }
 
-// accountRun sets the usage that a run reports for itself and all calls in it, and the model that it names. Anything
-// else in the attributes is the application's, and invalid values do not cause the run to be rejected.
+// accountRun sets the usage that a run reports for itself and all calls in it, and the model that it names. Other
+// attributes belong to the application, so invalid values do not cause the run to be rejected.
 func (s *span) accountRun(e *execution.Execution) {
 	if !counted(&s.attributes) {
 		return
@@ -120,8 +120,8 @@ const maxRegion = 32 // bytes
 var regionNames = []string{"cloud.region"}
 
 // addsUp reports whether a tool use is from a library whose next call also counts the calls before it. Spring AI does
-// before version 2, where models run tools within their own call; later it says execute_tool, and each call counts only
-// itself.
+// so before version 2, where models run tools within their own call. Later versions have execute_tool spans, and each
+// call counts only itself.
 func (s *span) addsUp() bool {
 	return s.role == toolUse && s.attributes.text("spring.ai.kind") == "tool_call" && s.attributes.text("gen_ai.operation.name") == "framework"
 }

@@ -58,7 +58,7 @@ func (d *Decision) User() string {
 	return d.names.user
 }
 
-// Write changes e, the execution as received, to what the decision says. Merged replaces it if set. Names written by
+// Write changes e, the execution as received, as the decision requires. Merged replaces it if set. Names written by
 // earlier decisions are overwritten.
 func (d *Decision) Write(e *execution.Execution) {
 	if d.Merged != nil {
@@ -178,7 +178,7 @@ func (n *node) executes() bool {
 	return n.Span.Execution && n.Role == execution.RoleNone || n.Role != execution.RoleNone && !n.step
 }
 
-// run reports whether it is a run of its own.
+// run reports whether it is a separate run.
 func (n *node) run() bool {
 	return n.Role == execution.RoleRun || n.Role == execution.RoleStep && !n.step
 }

@@ -86,7 +86,7 @@ func (c *calls) sameAnswer(first, second int) bool {
 	return during && (x.counts() && y.counts() || sameModel(x, y))
 }
 
-// byMiscount joins calls with a common response id that nothing else joined.
+// byMiscount joins calls with a common response id that no other rule joined.
 func (c *calls) byMiscount() {
 	seen := map[string][]int{}
 	for _, i := range c.all {

@@ -48,7 +48,7 @@ func (c *calls) accounts(decisions []Decision) {
 	for g := range c.groups {
 		c.credit(g, decisions, of)
 	}
-	for _, a := range runs { // inner runs come first
+	for _, a := range runs { // inner runs first
 		d := &decisions[a.run]
 		total := c.nodes[a.run].tokens()
 		// The run's counts are dropped only if they equal the sum of its calls: two spans of one call may both count

@@ -137,8 +137,8 @@ func (t *tree) placeAll() {
 	}
 }
 
-// nameAll determines how runs ended, and the names of each node. Names that a run lacks come from the spans below it,
-// then from those above.
+// nameAll determines how runs ended, and the names of each node. A run inherits names that it lacks from the spans
+// below it, then from those above.
 func (t *tree) nameAll() {
 	for _, i := range t.order {
 		n := &t.nodes[i]
@@ -200,7 +200,7 @@ func (n *names) fill(from names) {
 	}
 }
 
-// tell updates a run with a node directly in it.
+// tell updates a run with a node directly below it.
 func (t *tree) tell(run *node, i int) {
 	n := &t.nodes[i]
 	if !n.run() {
@@ -234,8 +234,8 @@ func (t *tree) began(i, before int) bool {
 }
 
 // conclude decides a run's name and status once all nodes below it are known. A run that calls no model and no tool
-// itself takes them from the runs in it: its name is that of the first one with a name of its own, since agents to
-// which it hands over come later; its status is that of the last one.
+// itself takes them from the runs in it: its name is that of the first one with its own name, since agents to which it
+// hands over follow; its status is that of the last one.
 func (t *tree) conclude(n *node) {
 	n.certain = n.stated.agent != "" && !n.DefaultName
 	switch {

@@ -185,7 +185,7 @@ func (c *client) once(ctx context.Context, r request, token string) (*response, 
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	// Not sent; it tells net/http that it may repeat even a POST on another connection.
+	// Not sent; it lets net/http repeat even a POST on another connection.
 	req.Header["Idempotency-Key"] = []string{}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if c.userAgent != "" {

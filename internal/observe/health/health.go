@@ -26,7 +26,7 @@ const (
 	failedRecently = 8 * time.Second
 )
 
-// Probe tries one operation. It returns an error if the operation fails, or a sentence if something else is wrong.
+// Probe tries one operation. It returns an error if the operation fails, or a sentence if there is another problem.
 type Probe func(ctx context.Context) (reason string, err error)
 
 // Check is a kind of work that may fail. It is safe for concurrent use.
@@ -54,8 +54,8 @@ func (c *Check) Succeeded() {
 	c.reason, c.err, c.lastErr, c.since = "", nil, nil, time.Time{}
 }
 
-// Failed records a failure and makes the next probe due at once. A single failure does not make the check fail, since
-// the request may be the cause.
+// Failed records a failure and makes the next probe due immediately. A single failure does not make the check fail,
+// since the request may be the cause.
 func (c *Check) Failed(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return

@@ -102,8 +102,8 @@ func (o Options) watched(ctx context.Context, scheme string) (context.Context, *
 	}}), w
 }
 
-// mayQuote reports whether a server's responses may be quoted in a report's status. Responses of services inside the cluster
-// are only for those who may reach them.
+// mayQuote reports whether a server's responses may be quoted in a report's status. Responses of services inside the
+// cluster must be visible only to clients that can reach them.
 func mayQuote(scheme string, addr netip.Addr) bool {
 	return scheme == "https" && reportjob.Public(addr)
 }

@@ -16,7 +16,7 @@ const (
 
 func noop() {}
 
-// takeAnswer takes the size of a response from the budget. It returns a function that gives it back, or the problem to
+// takeAnswer takes the size of a response from the budget. It returns a function that releases it, or the problem to
 // respond with.
 func (x *Exchange) takeAnswer(size int) (giveBack func(), err error) {
 	if size <= smallAnswer || x.Shared.Answers == nil || x.Request.Method == http.MethodHead {

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/input"
 )
 
-// Users reads who uses the agents.
+// Users reads the users of the agents.
 type Users interface {
 	Users(ctx context.Context, query execution.UserQuery) (execution.Users, error)
 	// Adoption returns the last weeks, the current one last, with up to limit agents by name.

@@ -196,7 +196,7 @@ func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time
 }
 
 // RecordPoll counts the outcome of a known caller's poll. Polls that were malformed, or whose client went away, are not
-// counted: they say nothing about the service.
+// counted: they are not the service's doing.
 func (a *API) RecordPoll(x *endpoint.Exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:

@@ -68,7 +68,7 @@ func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fa
 	return r.decode(raw, e)
 }
 
-// decode is read with a JSON decoder, which finds out what is wrong with an execution.
+// decode is read with a JSON decoder, which reports the fault of an execution.
 func (r *executionReader) decode(raw []byte, e *execution.Execution) *execution.Fault {
 	r.begin(e, false)
 	if r.d == nil {

@@ -144,7 +144,7 @@ func readSignIn(x *endpoint.Exchange) (token, code string, err error) {
 	return body.Token, body.Code, nil
 }
 
-// check returns the hash of the admin token that was sent, or that a code stands for.
+// check returns the hash of the admin token that was sent, or that was exchanged for a code.
 func (a *API) check(token, code string) (fleet.TokenHash, error) {
 	if code != "" {
 		hash, ok := a.Codes.Redeem(code)

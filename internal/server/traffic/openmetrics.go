@@ -17,8 +17,8 @@ import (
 // a valid token and for known callers that are not administrators.
 const (
 	openHours    = 168              // maximum window without a token
-	openAge      = 10 * time.Second // for which an answer is reused
-	MaxComputing = 1                // maximum number of answers computed at a time
+	openAge      = 10 * time.Second // for which a response is reused
+	MaxComputing = 1                // maximum number of responses computed at a time
 	MaxWaiting   = 64               // maximum number of waiting requests
 )
 
@@ -42,8 +42,8 @@ func readMeteredHours(x *endpoint.Exchange) (meteredHours, error) {
 	return req, err
 }
 
-// Cache caches the metrics for callers that are not administrators. Each answer is computed once for all requests
-// that arrive during its computation or within openAge of its start. The cache holds only as many answers as can be
+// Cache caches the metrics for callers that are not administrators. Each response is computed once for all requests
+// that arrive during its computation or within openAge of its start. The cache holds only as many responses as can be
 // computed in that time.
 type Cache struct {
 	Computing endpoint.Gate
@@ -57,7 +57,7 @@ type openQuestion struct {
 	section report.Section // the first section requested, which differs by route
 }
 
-// openAnswer is an answer. It is being computed until done is closed.
+// openAnswer is a cached response. It is being computed until done is closed.
 type openAnswer struct {
 	done chan struct{}
 	at   time.Time // when its computation began
@@ -69,7 +69,7 @@ func newCache() *Cache {
 	return &Cache{Computing: endpoint.NewGate(MaxComputing), Waiting: endpoint.NewGate(MaxWaiting), answers: map[openQuestion]*openAnswer{}}
 }
 
-// answer returns the cached answer to a question, and computes it if there is none or it is older than openAge. The
+// answer returns the cached response to a request, and computes it if there is none or it is older than openAge. The
 // computation continues if ctx is cancelled, since others may wait for it.
 func (m *Cache) answer(
 	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, endpoint.Gate) (report.Document, error),
@@ -97,7 +97,7 @@ func (m *Cache) answer(
 	}
 }
 
-// find returns the answer to wait for, and reports whether the caller must compute it.
+// find returns the response to wait for, and reports whether the caller must compute it.
 func (m *Cache) find(q openQuestion, now time.Time) (a *openAnswer, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,7 +120,7 @@ func (m *Cache) compute(
 	doc, err = compute(ctx, m.Computing)
 }
 
-// finish publishes the answer to the waiting requests. Failures are not cached.
+// finish publishes the response to the waiting requests. Failures are not cached.
 func (m *Cache) finish(q openQuestion, a *openAnswer, doc report.Document, err error) {
 	a.doc, a.err = doc, err
 	if err != nil {

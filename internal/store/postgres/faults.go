@@ -42,7 +42,7 @@ func wrap(doing string, err error) error {
 // unavailable returns the reason if err means that the database is unavailable, and nil otherwise.
 func unavailable(err error) *fault.Error {
 	if errors.Is(err, context.Canceled) {
-		return nil // the caller canceled, which says nothing about the database
+		return nil // canceled by the caller, so not a fault of the database
 	}
 	var connect *pgconn.ConnectError
 	var pgErr *pgconn.PgError

@@ -34,7 +34,7 @@ const rollupsAtOnce = 5000
 var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide}
 
 // Fold merges deltas into the rollups, so that readers have few rows to sum. It reports whether more deltas may be
-// pending. One replica folds at a time; for others Fold returns at once.
+// pending. One replica folds at a time; for others Fold returns immediately.
 func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 	halvings := s.foldHalvings.Load()
 	limit, maxUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
