@@ -73,7 +73,7 @@ func (p *aPod) patient(ctx context.Context, change func(*reportRun)) outcome {
 	o := reportRun{
 		connection: connection{server: p.env["WATCHBILL_SERVER"]}, spec: string(spec), jobName: p.env["WATCHBILL_JOB_NAME"],
 		tokenFile: p.env["WATCHBILL_TOKEN_FILE"], terminationLog: p.env["WATCHBILL_TERMINATION_LOG"],
-		forReport: 30 * time.Second, forAnswer: 10 * time.Second, forAccess: 10 * time.Second, forDelivery: 10 * time.Second, pause: time.Millisecond,
+		forReport: 30 * time.Second, responseTimeout: 10 * time.Second, forAccess: 10 * time.Second, forDelivery: 10 * time.Second, pause: time.Millisecond,
 		deliver: delivery.Options{Now: time.Now, Random: func() float64 { return 0.5 }, Pause: time.Millisecond},
 	}
 	change(&o)

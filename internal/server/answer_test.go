@@ -79,9 +79,9 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 // awaitAnswers waits until ok returns true for the number of bytes held by large responses.
 func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(a.shared.Answers.InUse()); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !ok(a.shared.Responses.InUse()); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("answers hold %d bytes", a.shared.Answers.InUse())
+			t.Fatalf("responses hold %d bytes", a.shared.Responses.InUse())
 		}
 	}
 }
@@ -91,7 +91,7 @@ func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 func TestSlowReadersShareABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	a.shared.Answers = endpoint.NewBudget(8 << 20) // of which agents get half
+	a.shared.Responses = endpoint.NewBudget(8 << 20) // of which agents get half
 	_, address := listenLimited(t, a, connections.Limits{Max: 100})
 	tokens := map[string]string{}
 	for _, id := range []string{"a1", "a2", "idle"} {

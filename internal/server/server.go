@@ -127,7 +127,7 @@ type Server struct {
 	live       *live.API
 	traffic    *traffic.API
 	// refuseExport encodes the response to an export that is rejected.
-	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
+	refuseExport func(header http.Header, status int, message string) (mediaType string, response []byte)
 
 	database Database
 	mailbox  *mailbox.Mailbox
@@ -184,9 +184,9 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		shared: &endpoint.Shared{
 			Now: opts.Now, Jitter: opts.Jitter, Limiter: opts.Limiter, Turns: endpoint.NewTurns(),
-			Bodies:   endpoint.NewBudget(cmp.Or(opts.BodyMemory, DefaultBodyMemory)),
-			Answers:  endpoint.NewBudget(cmp.Or(opts.ResponseMemory, DefaultResponseMemory)),
-			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
+			Bodies:    endpoint.NewBudget(cmp.Or(opts.BodyMemory, DefaultBodyMemory)),
+			Responses: endpoint.NewBudget(cmp.Or(opts.ResponseMemory, DefaultResponseMemory)),
+			Security:  opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
 		},
 
 		fleet: fleet.New(fleet.Options{

@@ -110,7 +110,7 @@ func (p position) describe() string {
 
 // explain searches for a sequence of the remaining events at p.
 func (s *search) explain(p position) (bool, error) {
-	bound, left := s.firstAnswer(p)
+	bound, left := s.firstResponse(p)
 	if explained := s.known - left; explained > s.limit || s.deepest.done == nil {
 		s.limit, s.deepest = explained, p
 	}
@@ -133,9 +133,9 @@ func (s *search) explain(p position) (bool, error) {
 	return false, nil
 }
 
-// firstAnswer returns the time of the earliest response among the remaining events, and how many of them have one. The
+// firstResponse returns the time of the earliest response among the remaining events, and how many of them have one. The
 // next event of the sequence must have been requested before that.
-func (s *search) firstAnswer(p position) (bound time.Time, left int) {
+func (s *search) firstResponse(p position) (bound time.Time, left int) {
 	for i, e := range s.events {
 		if p.has(i) || !e.known() {
 			continue

@@ -103,16 +103,16 @@ func (c *pickupMeter) make(ctx context.Context, i int) error {
 	random := c.t.random(fmt.Sprintf("courier %d", i))
 	url := "http://" + c.t.address[(i+1)%replicas] + "/api/deployments"
 	for range fleet.MaxPending {
-		status, answer, err := send(ctx, client, http.MethodPost, url, rig.AdminToken, nil, map[string]any{
+		status, response, err := send(ctx, client, http.MethodPost, url, rig.AdminToken, nil, map[string]any{
 			"agent_ids": []string{rig.AgentID(c.agent(i))}, "name": neverDone, "spec": map[string]any{},
 		})
 		at := time.Now()
 		if err == nil && status != http.StatusCreated {
-			err = fmt.Errorf("create: %d %.300s", status, answer)
+			err = fmt.Errorf("create: %d %.300s", status, response)
 		}
 		var made openapi.CreatedDeployments
 		if err == nil {
-			err = json.Unmarshal(answer, &made)
+			err = json.Unmarshal(response, &made)
 		}
 		if err != nil {
 			return err

@@ -46,13 +46,13 @@ func (x *truth) enrolAll(ctx context.Context) error {
 }
 
 // must sends a request to a replica and decodes the response.
-func (x *truth) must(ctx context.Context, replica int, method, path, token string, body, answer any) error {
+func (x *truth) must(ctx context.Context, replica int, method, path, token string, body, response any) error {
 	status, text, err := send(ctx, x.client, method, x.servers[replica].URL+path, token, nil, body)
 	if err == nil && status >= http.StatusBadRequest {
 		err = fmt.Errorf("%d %.300s", status, text)
 	}
-	if err == nil && answer != nil {
-		err = json.Unmarshal(text, answer)
+	if err == nil && response != nil {
+		err = json.Unmarshal(text, response)
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
@@ -141,9 +141,9 @@ func (x *truth) poll(ctx context.Context, replica int, agent, token string) (sta
 	if err != nil {
 		return 0, 0
 	}
-	var answer struct{ Deployments []struct{ Name string } }
-	_ = json.Unmarshal(text, &answer) // error responses have none
-	return status, len(answer.Deployments)
+	var response struct{ Deployments []struct{ Name string } }
+	_ = json.Unmarshal(text, &response) // error responses have none
+	return status, len(response.Deployments)
 }
 
 // want is the expected response to an agent's poll.

@@ -37,7 +37,7 @@ func (d *recorder) client(once bool) *http.Client {
 // CloseIdleConnections is called by http.Client's method.
 func (w *wire) CloseIdleConnections() { w.next.CloseIdleConnections() }
 
-const maxAnswer = 32 << 20
+const maxResponse = 32 << 20
 
 // RoundTrip implements http.RoundTripper. It reads the response to its end before it returns.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -57,9 +57,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(sent)
 	if err == nil {
 		x.status = resp.StatusCode
-		x.answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		x.response, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 		_ = resp.Body.Close() // all of it is read
-		resp.Body = io.NopCloser(bytes.NewReader(x.answer))
+		resp.Body = io.NopCloser(bytes.NewReader(x.response))
 	}
 	x.answered = time.Now()
 	x.err = err
@@ -86,7 +86,7 @@ type exchange struct {
 	body            []byte
 	asked, answered time.Time
 	status          int // 0 if there was no response
-	answer          []byte
+	response        []byte
 	err             error
 	given           bool // the client canceled it
 }
@@ -125,7 +125,7 @@ func (x *exchange) trouble() string {
 	case x.err != nil:
 		return x.err.Error()
 	case x.status >= http.StatusInternalServerError || x.status == http.StatusTooManyRequests:
-		return fmt.Sprintf("%d %.200s", x.status, x.answer)
+		return fmt.Sprintf("%d %.200s", x.status, x.response)
 	}
 	return ""
 }
@@ -147,7 +147,7 @@ func (d *recorder) take(x exchange) {
 	}
 	switch {
 	case kind == "run":
-		if run, ended := runOf(x.answer); ended { // although the connection may have broken then
+		if run, ended := runOf(x.response); ended { // although the connection may have broken then
 			d.addSending(run)
 			d.stored(run)
 		}
@@ -174,12 +174,12 @@ func (d *recorder) take(x exchange) {
 			}
 		}
 	case x.status >= http.StatusBadRequest && kind != "log" && kind != "other":
-		d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.response)
 	}
 }
 
 func (d *recorder) decode(x exchange, to any) bool {
-	if err := json.Unmarshal(x.answer, to); err != nil {
+	if err := json.Unmarshal(x.response, to); err != nil {
 		d.unexpected("%s %s: %d: %v", x.method, x.path, x.status, err)
 		return false
 	}
@@ -204,8 +204,8 @@ func (d *recorder) takeMove(x exchange, id, action string) {
 		e.answered = time.Time{}
 	case x.status >= http.StatusBadRequest:
 		var problem openapi.Problem
-		if err := json.Unmarshal(x.answer, &problem); err != nil || problem.Code == "" {
-			d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		if err := json.Unmarshal(x.response, &problem); err != nil || problem.Code == "" {
+			d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.response)
 			return
 		}
 		e.refused = string(problem.Code)
@@ -223,7 +223,7 @@ func optional(s string) *string {
 
 func (d *recorder) takeCreated(x exchange) {
 	if x.status != http.StatusCreated {
-		d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.response)
 		return
 	}
 	var made openapi.CreatedDeployments

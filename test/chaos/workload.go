@@ -194,13 +194,13 @@ func (c *workload) log(ctx context.Context, client *http.Client, random *rand.Ra
 	}
 	c.recorder.addSending(ids...)
 	for again := false; ; again = true {
-		answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
+		response, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
 		if !ok {
 			return
 		}
 		var took struct{ Accepted, Duplicates int }
-		if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
-			c.recorder.unexpected("of %d executions, brought again %v: %s", len(ids), again, answer)
+		if err := json.Unmarshal(response, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
+			c.recorder.unexpected("of %d executions, brought again %v: %s", len(ids), again, response)
 			return
 		}
 		c.recorder.stored(ids...)
@@ -263,12 +263,12 @@ func (c *workload) insist(ctx context.Context, client *http.Client, path, token 
 	stay, give := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer give()
 	for gap := 100 * time.Millisecond; ; gap = min(2*gap, time.Second) {
-		status, answer, err := c.post(stay, client, path, token, header, body)
+		status, response, err := c.post(stay, client, path, token, header, body)
 		if err == nil && status == http.StatusCreated {
-			return answer, true
+			return response, true
 		}
 		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
-			c.recorder.unexpected("POST %s: %d %.300s", path, status, answer)
+			c.recorder.unexpected("POST %s: %d %.300s", path, status, response)
 			return nil, false
 		}
 		if !pause.For(stay, gap) {
@@ -314,6 +314,6 @@ func send(ctx context.Context, client *http.Client, method, url, token string, h
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp.StatusCode, answer, errors.Join(err)
+	response, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	return resp.StatusCode, response, errors.Join(err)
 }
