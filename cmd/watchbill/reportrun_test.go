@@ -311,7 +311,7 @@ func TestReportRunOfBadSpec(t *testing.T) {
 		{"{", nil, []string{"--spec: the spec cannot be read: unexpected EOF"}},
 		{`{"namespace":"a","name":"b","schedule":"0 0 31 2 *","timeZone":"Mars","compareWith":"None","keep":0}`, []string{"WATCHBILL_SERVER", "localhost"}, []string{
 			`--spec: timeZone: must be a name of the IANA's database, such as Europe/Berlin, not "Mars"`,
-			`--spec: schedule: "0 0 31 2 *" never comes`, "--spec: keep: must be a whole number from 1 to 1000, not 0",
+			`--spec: schedule: "0 0 31 2 *" never comes due`, "--spec: keep: must be a whole number from 1 to 1000, not 0",
 			`--server: must be a URL such as https://watchbill.example, not "localhost"`,
 		}},
 		{

@@ -106,7 +106,7 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 func bindKubernetes(flags *pflag.FlagSet, config *replica.KubernetesConfig) {
 	flags.BoolVar(&config.Auth, "kubernetes-auth", false, "let Kubernetes ServiceAccounts make and read reports for namespaces where they may create and get monitoringreports/run")
 	flags.StringVar(&config.Audience, "kubernetes-audience", config.Audience, "`audience` that tokens of Kubernetes ServiceAccounts must be issued for")
-	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "`file` that says how to reach Kubernetes (default: the Pod's own account, $KUBECONFIG or ~/.kube/config)")
+	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster (default: the Pod's own account, $KUBECONFIG or ~/.kube/config)")
 }
 
 func bindDatabase(flags *pflag.FlagSet, config *replica.Config) {

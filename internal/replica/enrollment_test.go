@@ -9,12 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -133,7 +133,7 @@ func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 		}
 		return seconds
 	}
-	eventually(t, 20*time.Second, "the fakes told to poll less often", func() bool { return pollInterval("fake-1", "fake-1") > 10 })
+	await.Until(t, "the fakes told to poll less often", func() bool { return pollInterval("fake-1", "fake-1") > 10 })
 	if got := pollInterval("fake-1", "fake-1"); got < 13 || got > 17 {
 		t.Errorf("a fake gets %.1f s, want 15 s", got)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/sdk"
 )
@@ -78,7 +79,7 @@ func TestExecutionsFromPromptToCosts(t *testing.T) {
 		t.Errorf("want an error event, got %s", got.body)
 	}
 	var m openapi.ExecutionMetrics
-	eventually(t, 10*time.Second, "both stored", func() bool { m = b.executionMetrics(); return m.TotalRequests == 2 })
+	await.Until(t, "both stored", func() bool { m = b.executionMetrics(); return m.TotalRequests == 2 })
 	if m.Successful != 1 || m.Failed != 1 || m.SuccessRate != 0.5 || m.TotalTokensUsed == 0 || m.AgentMetrics["main_orchestrator"].Count != 2 {
 		t.Errorf("metrics: got %+v", m)
 	}
@@ -131,7 +132,7 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 				t.Fatal(err)
 			}
 			var m openapi.ExecutionMetrics
-			eventually(t, 20*time.Second, "one request of one agent in each telling, and all executions the user's", func() bool {
+			await.Until(t, "one request of one agent in each telling, and all executions the user's", func() bool {
 				m = b.executionMetrics()
 				return m.TotalRequests == tt.runs && len(m.AgentMetrics) == 1 && len(b.activity(tt.user)) >= int(tt.runs*sdk.Executions)
 			})
@@ -175,7 +176,7 @@ func TestRunsContinueWithoutDatabase(t *testing.T) {
 	n.stop() // only its spool is left
 	proxy.Resume()
 	again := start(t, proxy.URL, agents)
-	eventually(t, 20*time.Second, "all runs stored", func() bool { return again.executionMetrics().TotalRequests == runs })
+	await.Until(t, "all runs stored", func() bool { return again.executionMetrics().TotalRequests == runs })
 	if got := len(again.activity("user 0")); got != 7 {
 		t.Errorf("want each run once, got %d of 7", got)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // deployLarge creates n deployments for an agent, with specs of nearly 256 KiB.
@@ -79,11 +80,7 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 // awaitAnswers waits until ok returns true for the number of bytes held by large responses.
 func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(a.shared.Responses.InUse()); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("responses hold %d bytes", a.shared.Responses.InUse())
-		}
-	}
+	await.Until(t, "the expected number of bytes is held", func() bool { return ok(a.shared.Responses.InUse()) })
 }
 
 // Clients that read nothing use up the budget: one agent's at most its share, all agents' at most theirs. Small

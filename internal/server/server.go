@@ -275,7 +275,7 @@ func (s *Server) serve(x *endpoint.Exchange) {
 		s.identify(x)
 		hideReferrer(x)
 		x.Header().Set("Allow", place.allow)
-		s.fail(x, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
+		s.fail(x, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "", "method not allowed; use %s", place.allow))
 		return
 	}
 	x.Route, x.Pattern, x.Param, x.Exporter = e.record, e.Pattern, param, e.Access == endpoint.Exporter

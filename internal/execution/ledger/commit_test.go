@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -37,7 +38,7 @@ func TestCallersShareATransaction(t *testing.T) {
 		}
 		rows += i%4 + 1
 		waiting = append(waiting, bring(t, l, batch))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == rows })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == rows })
 	}
 	release()
 	for i, w := range occupying {
@@ -77,13 +78,13 @@ func TestSmallBatchesWaitForTheNextTransaction(t *testing.T) {
 	run(t, l)
 	t.Cleanup(release)
 	all := []<-chan answer{bring(t, l, some(1))}
-	eventually(t, "a committer is at it", func() bool { return g.commits() == 1 })
+	await.Until(t, "a committer is at it", func() bool { return g.commits() == 1 })
 	all = append(all, bring(t, l, some(minConcurrentRows-1)))
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == minConcurrentRows-1 })
+	await.Until(t, "it waits", func() bool { return l.Queue().Rows == minConcurrentRows-1 })
 	all = append(all, bring(t, l, some(1)))
-	eventually(t, "the other committer is at it", func() bool { return g.commits() == 2 })
+	await.Until(t, "the other committer is at it", func() bool { return g.commits() == 2 })
 	all = append(all, bring(t, l, some(2)))
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2 })
 	release()
 	for i, w := range all {
 		if a := <-w; a.err != nil {
@@ -110,7 +111,7 @@ func TestTransactionsAreBounded(t *testing.T) {
 	for _, n := range []int{1000, 1500, 1499, 1, 1, 5000, 1, 4000} {
 		all = append(all, bring(t, l, some(n)))
 		rows += n
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == rows })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == rows })
 	}
 	release()
 	for i, w := range all {
@@ -158,7 +159,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 					batch.Executions[1].RequestID = "bad"
 				}
 				waiting = append(waiting, bring(t, l, batch))
-				eventually(t, "it waits", func() bool { return l.Queue().Rows == 3*(i+1) })
+				await.Until(t, "it waits", func() bool { return l.Queue().Rows == 3*(i+1) })
 			}
 			release()
 			for i, w := range slices.Concat(occupying, waiting) {
@@ -208,7 +209,7 @@ func TestFaultAndThenUnavailable(t *testing.T) {
 	var waiting []<-chan answer
 	for i := range 40 {
 		waiting = append(waiting, bring(t, l, some(2)))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
 	}
 	release()
 	for i, w := range occupying {
@@ -238,7 +239,7 @@ func TestDatabaseOutage(t *testing.T) {
 	for i := range 30 {
 		batches = append(batches, some(2))
 		waiting = append(waiting, bring(t, l, batches[i]))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
 	}
 	proxy.Cut()
 	release()
@@ -325,13 +326,13 @@ func TestRetryAfterRefusal(t *testing.T) {
 	occupying := occupy(t, l, g)
 	batch := some(2)
 	first := bring(t, l, batch)
-	eventually(t, "the first waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "the first waits", func() bool { return l.Queue().Rows == 2 })
 	second := bring(t, l, some(2))
-	eventually(t, "both wait", func() bool { return l.Queue().Rows == 4 })
+	await.Until(t, "both wait", func() bool { return l.Queue().Rows == 4 })
 	release()
 	(<-first).isUnavailable(t, "the first")
 	again := bring(t, l, batch)
-	eventually(t, "the retry waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "the retry waits", func() bool { return l.Queue().Rows == 2 })
 	close(recorded.resume)
 	(<-second).isUnavailable(t, "the second")
 	(<-again).is(t, "the retry", 0, 2, 0)
@@ -358,7 +359,7 @@ func TestCallerGivesUp(t *testing.T) {
 		_, err := l.Append(ctx, batch)
 		gone <- err
 	}()
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2 })
 	all = append(all, bring(t, l, some(1)))
 	cancel()
 	if err := <-gone; !errors.Is(err, context.Canceled) || errors.Is(err, fault.ErrUnavailable) {

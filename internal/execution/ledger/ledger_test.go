@@ -15,6 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 func TestPrepare(t *testing.T) {
@@ -206,7 +207,7 @@ func TestQueueIsBounded(t *testing.T) {
 			var waiting []<-chan answer
 			for i := range tt.fit {
 				waiting = append(waiting, bring(t, l, tt.batch))
-				eventually(t, "it waits", func() bool { return l.Queue().Rows == (i+1)*(len(tt.batch.Executions)+len(tt.batch.Spans)) })
+				await.Until(t, "it waits", func() bool { return l.Queue().Rows == (i+1)*(len(tt.batch.Executions)+len(tt.batch.Spans)) })
 			}
 			for range 3 {
 				_, err := l.Append(t.Context(), tt.batch)

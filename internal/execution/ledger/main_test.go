@@ -22,6 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -310,22 +311,6 @@ func (a answer) isUnavailable(t *testing.T, who string) {
 	}
 }
 
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("in vain waited until %s", what)
-		}
-	}
-}
-
 // holding sets before to a function that blocks all commits until release is called.
 func (g *gate) holding() (release func()) {
 	held := make(chan struct{})
@@ -349,7 +334,7 @@ func occupy(t *testing.T, l *ledger.Ledger, g *gate) (results []<-chan answer) {
 			batch.Spans = append(batch.Spans, execution.Span{TraceID: "occupying", SpanID: strconv.Itoa(n)})
 		}
 		results = append(results, bring(t, l, batch))
-		eventually(t, "a committer is at it", func() bool { return g.commits() == i+1 })
+		await.Until(t, "a committer is at it", func() bool { return g.commits() == i+1 })
 	}
 	return results
 }

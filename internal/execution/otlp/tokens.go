@@ -34,7 +34,7 @@ func (t *translation) account(s *span, e *execution.Execution) *rejection {
 	}
 	settled := report.Settle()
 	if report.TooMany() {
-		return &rejection{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}
+		return &rejection{field: "gen_ai.usage", why: fmt.Sprintf("sums to more than %d tokens of one kind", execution.MaxTokens)}
 	}
 	e.Tokens, e.Billing, e.ProviderCost = settled.Tokens, settled.Billing, settled.Cost
 	e.Usage = settled.Usage(e.Status, e.Output != nil || s.attributes.has("gen_ai.response.id", "ai.response.id", "gen_ai.response.finish_reasons"))

@@ -231,7 +231,7 @@ func (r *executionReader) finish() error {
 	e := r.e
 	switch {
 	case r.hasID && e.ID == "":
-		return problem.BadRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
+		return problem.BadRequest("invalid_field", "execution_id", "must not be empty; omit it and one is generated")
 	case r.hasID && !r.hasTime:
 		return problem.BadRequest("missing_field", "created_at", "is required with execution_id: together they identify a repetition")
 	case !r.hasStatus:
