@@ -258,7 +258,7 @@ func (w *fixture) eventuallyWithin(within time.Duration, what string, check func
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			w.t.Fatalf("in vain waited until %s: %v", what, err)
+			w.t.Fatalf("timed out waiting until %s: %v", what, err)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		result, err = o.result()
 	}()
 	known := r.memory.of(seen.report)
-	p, settled := known.planned(seen, func() plan { return decide(seen.report, known.made, r.opts, r.now()) })
+	p, settled := known.planned(seen, func() plan { return decide(seen, known.made, r.opts, r.now()) })
 	r.prune(ctx, p.unwanted(seen), o)
 	switch {
 	case p.fault != nil:

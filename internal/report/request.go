@@ -115,7 +115,7 @@ func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) 
 	return r, nil
 }
 
-// Parts returns the more expensive facts that the report needs, of its window and of the one before.
+// Parts returns the more expensive facts that the report needs, of its window and of the previous one.
 func (r Request) Parts() (current, previous Parts) {
 	wanted := func(section Section) bool { return slices.Contains(r.Sections, section) }
 	var judged Parts

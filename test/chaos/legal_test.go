@@ -63,7 +63,7 @@ func TestLegal(t *testing.T) {
 		"an answer lost and the report repeated": historyOf(
 			reports(0, forever, 1, "a", fleet.Running, ""), reports(50, 60, 1, "a", fleet.Running, ""),
 			reports(70, forever, 1, "a", fleet.Succeeded, ""), reports(80, 90, 1, "a", fleet.Succeeded, ""), ends(100, fleet.Succeeded, 1, "a")),
-		"an answer lost of what never came to anything": historyOf(
+		"a lost response to a request that never took effect": historyOf(
 			reports(0, forever, 1, "a", fleet.Running, ""), reports(50, 60, 1, "b", fleet.Running, ""), ends(100, fleet.Running, 1, "b")),
 		"two claim at once, one has it": historyOf(
 			reports(0, 10, 1, "a", fleet.Running, ""), reports(1, 9, 1, "b", fleet.Running, "claimed"), ends(20, fleet.Running, 1, "a")),

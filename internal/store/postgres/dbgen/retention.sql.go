@@ -275,7 +275,7 @@ const lockCompaction = `-- name: LockCompaction :exec
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill compaction', 0))
 `
 
-// One replica compacts at a time: each takes up what the one before it has written.
+// One replica compacts at a time: each continues after what the previous one has written.
 func (q *Queries) LockCompaction(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockCompaction)
 	return err

@@ -33,7 +33,7 @@ DELETE FROM fleet_rollups f WHERE f.bucket < sqlc.arg(before);
 SELECT bucket FROM replica_rollups WHERE seconds = 60 ORDER BY bucket LIMIT 1;
 
 -- name: LockCompaction :exec
--- One replica compacts at a time: each takes up what the one before it has written.
+-- One replica compacts at a time: each continues after what the previous one has written.
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill compaction', 0));
 
 -- name: TakeRequestRollups :many
