@@ -16,11 +16,11 @@ kubectl = hack/tool kubectl
 ##@ Use
 
 .PHONY: run
-run: build ## Bring up the whole product on this machine; Ctrl-C stops it. ARGS="--flag …" are passed on.
+run: build ## Run the whole product on this machine until Ctrl-C. ARGS="--flag …" sets flags of watchbill dev.
 	@exec bin/watchbill dev $(ARGS)
 
 .PHONY: build
-build: ## Build bin/watchbill, with the web page where Node.js is installed.
+build: ## Build bin/watchbill, with the web page if Node.js is installed.
 	@hack/page build-if-node
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/watchbill ./cmd/watchbill
 
@@ -29,7 +29,7 @@ page: ## Build the web page, which the program embeds. Needs Node.js 20.19 or ne
 	hack/page build
 
 .PHONY: image
-image: ## Make bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG names it.
+image: ## Build bin/image.tar, an OCI archive for amd64 and arm64, without a daemon. IMG sets its name.
 	@hack/page build-if-node
 	go run -C hack/image . -source $(CURDIR) -output $(CURDIR)/bin/image.tar -name $(IMG) -version $(VERSION) -commit "$(COMMIT)"
 
@@ -40,15 +40,15 @@ install: ## Install the custom resource.
 	$(kubectl) kustomize config/crd | $(kubectl) apply --server-side -f -
 
 .PHONY: uninstall
-uninstall: ## Remove the custom resource, and with it all MonitoringReports.
+uninstall: ## Remove the custom resource, including all MonitoringReports.
 	$(kubectl) kustomize config/crd | $(kubectl) delete --ignore-not-found -f -
 
 .PHONY: deploy
-deploy: ## Deploy the API and the controller, of the image IMG.
+deploy: ## Deploy the API and the controller from the image IMG.
 	$(kubectl) kustomize config/default | sed 's|: watchbill/watchbill:latest$$|: $(IMG)|' | $(kubectl) apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Remove what deploy made, MonitoringReports included.
+undeploy: ## Remove what deploy created, including MonitoringReports.
 	$(kubectl) kustomize config/default | $(kubectl) delete --ignore-not-found -f -
 
 .PHONY: run-controller
@@ -58,34 +58,34 @@ run-controller: build ## Run the controller on this machine. ARGS="--server=… 
 ##@ Develop
 
 .PHONY: test
-test: ## Run every test against one PostgreSQL made for the run, and real API servers. PKG=./internal/… and ARGS="-run …" narrow it.
+test: ## Run all tests, with a temporary PostgreSQL and real API servers. PKG=./internal/… and ARGS="-run …" select tests.
 	@hack/test '$(or $(PKG),./...)' $(ARGS)
 
 .PHONY: page-test
-page-test: build ## Walk the web page in Chromium against a real server. Screenshots go to web/screenshots.
+page-test: build ## Test the web page in Chromium against a real server. Screenshots go to web/screenshots.
 	hack/page test
 
 .PHONY: e2e
-e2e: ## Try the product on a real Kubernetes: KUBECONFIG's, or one of hack/cluster's, which needs root. ARGS="-run …" narrow it.
+e2e: ## Run the end-to-end tests on the Kubernetes cluster of KUBECONFIG, or on one that hack/cluster starts as root. ARGS="-run …" selects tests.
 	go test -tags e2e -count=1 -v -timeout 60m $(ARGS) ./test/e2e
 
 .PHONY: bench bench-quick
-bench: ## Measure the product beside what it is to be compared with. ARGS="-run …" narrows it.
+bench: ## Measure the product and the baseline of each figure. ARGS="-run …" selects some.
 	go run ./test/bench $(ARGS)
 
-bench-quick: ## The same with small loads and data, to see that it works.
+bench-quick: ## Run the benchmarks with small loads, to check that they work.
 	go run ./test/bench -quick $(ARGS)
 
 .PHONY: chaos
-chaos: ## Make faults and count what they did, for an hour; some need root. ARGS="-run … -seed …" narrow and repeat it.
+chaos: ## Inject faults under load for an hour and check the results; some need root. ARGS="-run … -seed …" selects and repeats experiments.
 	@go run ./test/chaos $(ARGS)
 
 .PHONY: chaos-quick
-chaos-quick: ## Most of it, few times each, in six minutes.
+chaos-quick: ## Run most of the chaos experiments, with few repetitions, in six minutes.
 	@go run ./test/chaos -quick $(ARGS)
 
 .PHONY: conformance
-conformance: ## Check that pinned real libraries are recorded as what they did. ARGS="-run …" narrows it, "-record DIR" keeps what they send.
+conformance: ## Check the executions recorded for pinned AI libraries against what the libraries did. ARGS="-run …" selects some, ARGS="-record DIR" saves what they send.
 	@go run ./test/conformance $(ARGS)
 
 .PHONY: fuzz

@@ -39,9 +39,9 @@ func (e *waitError) Error() string { return e.why }
 
 // apply brings an object to the wanted state. It is the only place that writes objects. live is the current object or nil.
 // It sends no request if nothing differs.
-func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringReport, want, live client.Object) (wrote bool, err error) {
+func (r *Reconciler) apply(ctx context.Context, seen *observed, want, live client.Object) (wrote bool, err error) {
 	key := keyOf(want)
-	whose := whoseIs(report, live)
+	whose := whoseIs(seen.report, live)
 	switch {
 	case whose == foreign:
 		return false, &foreignError{key, ownerOf(live)}
@@ -60,7 +60,7 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 		return false, err
 	}
 	if live != nil {
-		done, err := r.stands(report, wanted.Object, live)
+		done, err := r.matches(seen.report, wanted.Object, live)
 		if done || err != nil {
 			return false, err
 		}
@@ -69,7 +69,7 @@ func (r *Reconciler) apply(ctx context.Context, report *v1alpha1.MonitoringRepor
 		}
 		wanted.SetUID(live.GetUID()) // fails if the object was replaced since
 	}
-	if err := r.send(ctx, report, want, wanted, live); err != nil {
+	if err := r.send(ctx, seen, want, wanted, live); err != nil {
 		return false, fmt.Errorf("apply %s %s/%s: %w", key.kind, key.namespace, key.name, err)
 	}
 	return true, nil
@@ -84,10 +84,10 @@ var errReplaced = errors.New("another object has taken its name")
 
 // send creates an object, or applies it if live is not nil, and requests only its metadata in the response; the rest is as
 // sent. Creating an object that the cache does not show yet is a conflict.
-func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
+func (r *Reconciler) send(ctx context.Context, seen *observed, want client.Object, wanted *unstructured.Unstructured, live client.Object) error {
 	if rule, ok := want.(*monitoringv1.PrometheusRule); ok { // its rules are digests in wanted
 		if slices.ContainsFunc(rule.Spec.Groups, isDigest) {
-			made, err := makeRules(desired.Resolve(report), r.opts)
+			made, err := makeRules(seen.resolve(), r.opts)
 			if err != nil {
 				return err
 			}
@@ -116,9 +116,9 @@ func (r *Reconciler) send(ctx context.Context, report *v1alpha1.MonitoringReport
 	return nil
 }
 
-// stands reports whether the live object matches the wanted one. Reverting changes of others is rate-limited, so that a
+// matches reports whether the live object matches the wanted one. Reverting changes of others is rate-limited, so that a
 // fight with another controller or a mutating webhook is slow.
-func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string]any, live client.Object) (bool, error) {
+func (r *Reconciler) matches(report *v1alpha1.MonitoringReport, wanted map[string]any, live client.Object) (bool, error) {
 	have, err := content(live)
 	if err != nil {
 		return false, err
@@ -139,8 +139,8 @@ func (r *Reconciler) stands(report *v1alpha1.MonitoringReport, wanted map[string
 // replace reports whether an object must be deleted and created again: a RoleBinding's role cannot be changed.
 func replace(want, live client.Object) bool {
 	binding, ok := want.(*rbacv1.RoleBinding)
-	standing, both := live.(*rbacv1.RoleBinding)
-	return ok && both && binding.RoleRef != standing.RoleRef
+	existing, both := live.(*rbacv1.RoleBinding)
+	return ok && both && binding.RoleRef != existing.RoleRef
 }
 
 // remove deletes an object unless it was replaced. Its deletion triggers a reconcile.
@@ -156,7 +156,7 @@ func (r *Reconciler) remove(ctx context.Context, live client.Object) error {
 	return nil
 }
 
-// passing reports whether an error is temporary and says nothing about the report.
+// passing reports whether an error is temporary and has nothing to do with the report.
 func passing(err error) bool {
 	var wait *waitError
 	return errors.As(err, &wait) || stale(err) || ending(err)

@@ -50,7 +50,7 @@ func (k *kinds) candidates(ctx context.Context, namespace string) (candidates, e
 	return found, nil
 }
 
-// evaluators reads the evaluators of one kind, sorted by name. unknown says why they cannot be read, if so.
+// evaluators reads the evaluators of one kind, sorted by name. If they cannot be read, unknown is the reason.
 func (k *kinds) evaluators(ctx context.Context, one *kind) (found []evaluator, unknown string, err error) {
 	switch one.is() {
 	case missing:
@@ -165,16 +165,16 @@ func (r *Reconciler) ruleOf(rule *monitoringv1.PrometheusRule, live client.Objec
 	if live != nil {
 		seen.labels = labels.Merge(live.GetLabels(), rule.Labels) // labels set by others count too
 	}
-	if standing, ok := live.(*monitoringv1.PrometheusRule); ok {
-		seen.bindings = bindingsOf(standing)
+	if existing, ok := live.(*monitoringv1.PrometheusRule); ok {
+		seen.bindings = bindingsOf(existing)
 	}
 	return seen
 }
 
 func sameSpecs(before, after client.Object) bool {
 	old, ok := before.(*unstructured.Unstructured)
-	young, both := after.(*unstructured.Unstructured)
-	return ok && both && reflect.DeepEqual(old.Object["spec"], young.Object["spec"]) // after trimEvaluator
+	updated, both := after.(*unstructured.Unstructured)
+	return ok && both && reflect.DeepEqual(old.Object["spec"], updated.Object["spec"]) // after trimEvaluator
 }
 
 func sameLabels(before, after client.Object) bool {

@@ -38,7 +38,7 @@ func TestReconcileCreatesChildren(t *testing.T) {
 	w := begin(t)
 	mr := w.settledReport("daily")
 	for _, child := range w.children() {
-		w.stands(child)
+		w.exists(child)
 		if got := child.GetLabels()["app.kubernetes.io/managed-by"]; got != "watchbill" {
 			t.Errorf("%T is managed by %q", child, got)
 		}
@@ -61,7 +61,7 @@ func TestReconcileRestoresDeletedChildren(t *testing.T) {
 	w := begin(t)
 	w.settledReport("daily")
 	for _, child := range w.children() {
-		w.stands(child)
+		w.exists(child)
 		before := child.GetUID()
 		w.delete(child)
 		w.eventually(fmt.Sprintf("%T returns", child), func() error {
@@ -125,7 +125,7 @@ func TestDisabledAlertingDeletesRules(t *testing.T) {
 	w := begin(t)
 	mr := w.settledReport("daily")
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
-	w.stands(rule)
+	w.exists(rule)
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Alerting.Mode = v1alpha1.AlertNone })
 	w.gone(rule)
 	w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonAlertingOff)
@@ -148,11 +148,11 @@ func TestSharedObjectsAreDeletedWithLastReport(t *testing.T) {
 	w.settled(one)
 	w.settled(two)
 	w.delete(one)
-	w.stands(two)
+	w.exists(two)
 	change(w, two, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Suspend = true })
 	w.wants(two, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonSuspended)
 	for _, object := range w.shared() {
-		w.stands(object)
+		w.exists(object)
 	}
 	w.delete(two)
 	for _, object := range w.shared() {
@@ -201,7 +201,7 @@ func TestInvalidSpecThenCorrected(t *testing.T) {
 	w := begin(t)
 	mr := w.settledReport("daily")
 	cronJob := named(w, &batchv1.CronJob{}, "daily-report")
-	w.stands(cronJob)
+	w.exists(cronJob)
 	before := cronJob.ResourceVersion
 
 	change(w, mr, func(mr *v1alpha1.MonitoringReport) { mr.Spec.Schedule = "0 0 31 2 *" })

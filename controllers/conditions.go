@@ -18,7 +18,7 @@ func is(condition string, status metav1.ConditionStatus, reason, message string)
 	return metav1.Condition{Type: condition, Status: status, Reason: reason, Message: message}
 }
 
-// failedTo returns the condition for an error of applying; false if the error says nothing about the report.
+// failedTo returns the condition for an error of applying; false if the error has nothing to do with the report.
 func failedTo(condition string, err error) (metav1.Condition, bool) {
 	var foreign *foreignError
 	switch {
@@ -30,8 +30,8 @@ func failedTo(condition string, err error) (metav1.Condition, bool) {
 	return is(condition, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed, err.Error()), true
 }
 
-// failed sets the condition for an error of applying. An error that says nothing about the report leaves the previous
-// condition.
+// failed sets the condition for an error of applying. An error that has nothing to do with the report leaves the
+// previous condition.
 func (o *outcome) failed(condition string, err error) {
 	var wait *waitError
 	if c, ok := failedTo(condition, err); ok {
@@ -93,8 +93,8 @@ func installed(rule ruleSeen, c candidates, notes []string) metav1.Condition {
 	return is(v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, taken.reason, taken.why)
 }
 
-// standing sets the conditions of a report whose objects are all as planned.
-func (r *Reconciler) standing(seen *observed, p plan, o *outcome) {
+// setConditions sets the conditions of a report whose objects are all as planned.
+func (r *Reconciler) setConditions(seen *observed, p plan, o *outcome) {
 	o.cronJob = seen.cronJob()
 	o.set(scheduled(o.cronJob), false)
 	if c, without := withoutRule(seen, p); without {

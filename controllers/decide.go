@@ -15,7 +15,7 @@ import (
 
 // plan is the wanted state of a report.
 type plan struct {
-	// problem says why the spec is not applied. Existing objects are left unchanged.
+	// fault is the reason why the spec is not applied. Existing objects are left unchanged.
 	fault *problem
 
 	shared  []client.Object // objects shared by the namespace's reports
@@ -27,14 +27,15 @@ type plan struct {
 // problem is an error of the spec, which is not retried until the spec changes.
 type problem struct{ reason, message string }
 
-// decide returns the plan for a report. It reuses the rules made before, which are digests, if they are of the current spec.
-// It is pure.
-func decide(report *v1alpha1.MonitoringReport, made rules, opts Options, now time.Time) plan {
+// decide returns the plan for the observed report. It reuses the rules made before, which are digests, if they are of the
+// current spec. It is pure.
+func decide(seen *observed, made rules, opts Options, now time.Time) plan {
+	report := seen.report
 	if !opts.allowed(report.Namespace) {
-		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator makes no reports in the namespace " + report.Namespace +
+		return plan{fault: &problem{v1alpha1.ReasonNamespaceNotAllowed, "the operator creates no reports in the namespace " + report.Namespace +
 			": create the MonitoringReport in " + strings.Join(opts.ReportNamespaces, " or ") + ", or have this one added to the operator's report namespaces"}}
 	}
-	resolved := desired.Resolve(report)
+	resolved := seen.resolve()
 	if err := desired.Check(resolved, now); err != nil {
 		return plan{fault: &problem{v1alpha1.ReasonInvalidSpec, err.Error()}}
 	}

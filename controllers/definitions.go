@@ -14,7 +14,7 @@ import (
 // watchAgain is how long to wait before a watch is restarted.
 const watchAgain = time.Second
 
-// watchDefinitions calls poke when a CustomResourceDefinition of the Prometheus operator changes, until ctx is done. It is
+// watchDefinitions calls requestLook when a CustomResourceDefinition of the Prometheus operator changes, until ctx is done. It is
 // only a hint, so missed changes do no harm. An informer would cache all definitions, and leaks a goroutine when it ends
 // (client-go's watch.Filter). Without permission to watch, changes are noticed at the next periodic look.
 func (k *kinds) watchDefinitions(ctx context.Context) {
@@ -26,7 +26,7 @@ func (k *kinds) watchDefinitions(ctx context.Context) {
 			for event := range watcher.ResultChan() {
 				object, ok := event.Object.(client.Object)
 				if ok && strings.HasSuffix(object.GetName(), "."+gvkPrometheusRule.Group) {
-					k.poke()
+					k.requestLook()
 				}
 			}
 			watcher.Stop()
@@ -36,10 +36,10 @@ func (k *kinds) watchDefinitions(ctx context.Context) {
 	}
 }
 
-// poke requests an immediate look for the kinds.
-func (k *kinds) poke() {
+// requestLook requests an immediate look for the kinds.
+func (k *kinds) requestLook() {
 	select {
-	case k.pokes <- struct{}{}:
+	case k.lookC <- struct{}{}:
 	default: // one is pending
 	}
 }

@@ -11,6 +11,6 @@
 //   - The time is a parameter.
 //
 // Ready is True if the schedule is applied and the alerts are applied or not required: a cluster without the Prometheus
-// operator, or without a Prometheus that selects the rules, still creates reports; Ready's message then says that there will
-// be no alerts.
+// operator, or without a Prometheus that selects the rules, still creates reports; Ready's message then includes that
+// there are no alerts.
 package controllers

@@ -53,7 +53,7 @@ func TestReconcileRevertsRuleDrift(t *testing.T) {
 	w := begin(t)
 	mr := w.settledReport("daily")
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
-	w.stands(rule)
+	w.exists(rule)
 	want := byName(rule.Spec.DeepCopy().Groups)
 	for what, tamper := range map[string]func(*monitoringv1.PrometheusRule){
 		"a group less":       func(r *monitoringv1.PrometheusRule) { r.Spec.Groups = r.Spec.Groups[1:] },
@@ -163,7 +163,7 @@ func TestReconcileRemovesDroppedFields(t *testing.T) {
 	w.create(mr)
 	w.settled(mr)
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
-	w.stands(rule)
+	w.exists(rule)
 	if got := rule.Labels["release"]; got != "one" {
 		t.Fatalf("the label is %q, want one", got)
 	}

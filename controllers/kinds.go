@@ -68,7 +68,7 @@ type kinds struct {
 	log    logr.Logger
 	all    func(context.Context) []reconcile.Request // every report
 	looked chan struct{}                             // closed once all states are known
-	pokes  chan struct{}                             // a CustomResourceDefinition changed
+	lookC  chan struct{}                             // a CustomResourceDefinition changed
 	queue  atomic.Pointer[workqueue.TypedRateLimitingInterface[reconcile.Request]]
 
 	rules, prometheuses, rulers, labels *kind
@@ -81,7 +81,7 @@ func newKinds(watched cache.Cache, namespaces []string, wide cache.Cache, server
 	if len(namespaces) == 0 {
 		namespaces = everywhere
 	}
-	k := &kinds{wide: wide, server: server, log: log, all: all, looked: make(chan struct{}), pokes: make(chan struct{}, 1)}
+	k := &kinds{wide: wide, server: server, log: log, all: all, looked: make(chan struct{}), lookC: make(chan struct{}, 1)}
 	k.rules = &kind{gvk: gvkPrometheusRule, object: &monitoringv1.PrometheusRule{}, cache: watched, namespaces: namespaces, changed: k.ruleChanged}
 	k.prometheuses = &kind{gvk: gvkPrometheus, object: unstructuredOf(gvkPrometheus), cache: wide, namespaces: everywhere, changed: k.evaluatorChanged}
 	k.rulers = &kind{gvk: gvkThanosRuler, object: unstructuredOf(gvkThanosRuler), cache: wide, namespaces: everywhere, changed: k.evaluatorChanged}
@@ -107,7 +107,7 @@ func (k *kinds) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-k.pokes:
+		case <-k.lookC:
 			pause = minRecheck
 		case <-timer.C:
 		}
@@ -173,13 +173,13 @@ func (k *kinds) watch(ctx context.Context, one *kind) error {
 		return fmt.Errorf("watch %s: %w", one.gvk.Kind, err)
 	}
 	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(added any) { k.tell(one, nil, added) },
-		UpdateFunc: func(before, after any) { k.tell(one, before, after) },
+		AddFunc:    func(added any) { k.enqueueChanged(one, nil, added) },
+		UpdateFunc: func(before, after any) { k.enqueueChanged(one, before, after) },
 		DeleteFunc: func(deleted any) {
 			if last, ok := deleted.(toolscache.DeletedFinalStateUnknown); ok {
 				deleted = last.Obj
 			}
-			k.tell(one, deleted, nil)
+			k.enqueueChanged(one, deleted, nil)
 		},
 	})
 	if err == nil {
@@ -201,8 +201,8 @@ func (k *kinds) unwatch(ctx context.Context, one *kind) {
 	}
 }
 
-// tell enqueues the reports that a changed object concerns. before is nil for a new object and after for a deleted one.
-func (k *kinds) tell(one *kind, before, after any) {
+// enqueueChanged enqueues the reports that a changed object concerns. before is nil for a new object and after for a deleted one.
+func (k *kinds) enqueueChanged(one *kind, before, after any) {
 	old, _ := before.(client.Object)
 	young, _ := after.(client.Object)
 	one.changed(old, young)

@@ -42,7 +42,7 @@ func (d *dropping) RemoveInformer(context.Context, client.Object) error {
 	return nil
 }
 
-// A removed kind is no longer watched, or it would be requested in vain forever. A kind stays watched if the API server was
+// A removed kind is no longer watched, or it would be requested forever. A kind stays watched if the API server was
 // only unreachable.
 func TestLook(t *testing.T) {
 	t.Parallel()
@@ -84,7 +84,7 @@ func TestDefinitionChangesTriggerReconcile(t *testing.T) {
 		server.watcher.Add(object)
 		server.watcher.Action(watch.Error, &metav1.Status{}) // received once the event before was handled
 		select {
-		case <-k.pokes:
+		case <-k.lookC:
 			if !want {
 				t.Errorf("%s is none of ours", name)
 			}

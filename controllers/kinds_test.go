@@ -79,10 +79,10 @@ func TestPrometheusOperatorInstalledAndRemoved(t *testing.T) {
 	rule := named(w, &monitoringv1.PrometheusRule{}, "daily-report")
 	for range 2 {
 		w.create(clients(definitions(t))...)
-		w.stands(rule)
+		w.exists(rule)
 		w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionUnknown, v1alpha1.ReasonSelectionUnknown)
 		w.delete(rule)
-		w.stands(rule)
+		w.exists(rule)
 
 		w.delete(clients(definitions(t))...)
 		w.wants(mr, v1alpha1.ConditionRulesInstalled, metav1.ConditionFalse, v1alpha1.ReasonPrometheusOperatorMissing)

@@ -86,12 +86,12 @@ func TestHealthEndpoints(t *testing.T) {
 		w.eventually(path+" is well", func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
-			return answers(ctx, http, fmt.Sprintf("http://%s%s", address, path))
+			return respondsOK(ctx, http, fmt.Sprintf("http://%s%s", address, path))
 		})
 	}
 }
 
-func answers(ctx context.Context, c *http.Client, url string) error {
+func respondsOK(ctx context.Context, c *http.Client, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err

@@ -258,13 +258,13 @@ func (w *fixture) eventuallyWithin(within time.Duration, what string, check func
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			w.t.Fatalf("in vain waited until %s: %v", what, err)
+			w.t.Fatalf("timed out waiting until %s: %v", what, err)
 		}
 	}
 }
 
-// stands waits until an object exists.
-func (w *fixture) stands(object client.Object) {
+// exists waits until an object exists.
+func (w *fixture) exists(object client.Object) {
 	w.t.Helper()
 	w.eventually(fmt.Sprintf("there is %T %s", object, object.GetName()), func() error { return w.get(object) })
 }

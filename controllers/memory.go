@@ -27,14 +27,14 @@ const (
 // memory is the controller's state between reconciles. It can be lost: the cluster is authoritative.
 type memory struct {
 	mu      sync.Mutex
-	reports map[types.NamespacedName]*recollection
+	reports map[types.NamespacedName]*reportState
 	writes  map[objectKey]write
 	swept   time.Time // when old writes were last removed
 	failed  time.Time // when the API was last unreachable
 }
 
-// recollection is the state of a report. Reconciles of one report do not overlap, so it needs no lock.
-type recollection struct {
+// reportState is the state of a report. Reconciles of one report do not overlap, so it needs no lock.
+type reportState struct {
 	uid     types.UID
 	repairs *rate.Limiter
 
@@ -75,17 +75,17 @@ type write struct {
 }
 
 func newMemory() *memory {
-	return &memory{reports: map[types.NamespacedName]*recollection{}, writes: map[objectKey]write{}}
+	return &memory{reports: map[types.NamespacedName]*reportState{}, writes: map[objectKey]write{}}
 }
 
 // of returns the state of a report, empty for a report that replaced another of its name.
-func (m *memory) of(report *v1alpha1.MonitoringReport) *recollection {
+func (m *memory) of(report *v1alpha1.MonitoringReport) *reportState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := client.ObjectKeyFromObject(report)
 	known := m.reports[key]
 	if known == nil || known.uid != report.UID {
-		known = &recollection{
+		known = &reportState{
 			uid:     report.UID,
 			repairs: rate.NewLimiter(rate.Every(repairEvery), repairBurst),
 			stuck:   map[types.UID]string{},
@@ -162,7 +162,7 @@ func (w write) old(now time.Time) bool {
 
 // planned returns the plan of a report. If settled is true all objects were found as planned and nothing has changed since:
 // there is nothing to apply, and the plan has only the objects' names.
-func (r *recollection) planned(seen *observed, decide func() plan) (p plan, settled bool) {
+func (r *reportState) planned(seen *observed, decide func() plan) (p plan, settled bool) {
 	if r.settled != "" && r.generation == seen.report.Generation && r.settled == seen.versions() {
 		return r.plan, true
 	}
@@ -172,7 +172,7 @@ func (r *recollection) planned(seen *observed, decide func() plan) (p plan, sett
 
 // settle records that all planned objects were observed as planned. Before that only the digests of rules are kept: a
 // thousand reports may wait for their objects at the same time, and rules take a hundred times the memory of their digests.
-func (r *recollection) settle(seen *observed, p plan) {
+func (r *reportState) settle(seen *observed, p plan) {
 	r.settled, r.generation = seen.versions(), seen.report.Generation
 	r.made = rules{}
 	r.plan = plan{notes: p.notes}
@@ -183,7 +183,7 @@ func (r *recollection) settle(seen *observed, p plan) {
 }
 
 // keep stores the planned rules as digests until they are applied.
-func (r *recollection) keep(seen *observed, p plan) error {
+func (r *reportState) keep(seen *observed, p plan) error {
 	if p.rule == nil || r.made.rule == p.rule {
 		return nil
 	}
@@ -198,10 +198,10 @@ func (r *recollection) keep(seen *observed, p plan) error {
 }
 
 // mayRepair reports whether a change by others may be reverted now.
-func (r *recollection) mayRepair(now time.Time) bool { return r.repairs.AllowN(now, 1) }
+func (r *reportState) mayRepair(now time.Time) bool { return r.repairs.AllowN(now, 1) }
 
 // scheduledSince records a CronJob's schedule and returns when it was set: zero if before this controller started.
-func (r *recollection) scheduledSince(cronJob *batchv1.CronJob, now time.Time) time.Time {
+func (r *reportState) scheduledSince(cronJob *batchv1.CronJob, now time.Time) time.Time {
 	slots := cronJob.Spec.Schedule
 	if cronJob.Spec.TimeZone != nil {
 		slots += " in " + *cronJob.Spec.TimeZone

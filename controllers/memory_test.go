@@ -32,7 +32,7 @@ func TestAppliedPlansAreCached(t *testing.T) {
 			objects: map[objectKey]client.Object{keyOf(cronJob): cronJob},
 		}
 	}
-	r := &recollection{}
+	r := &reportState{}
 	for i, step := range []struct {
 		seen    *observed
 		decided bool

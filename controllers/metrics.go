@@ -23,8 +23,8 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 		vector := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, append([]string{"report_namespace", "report"}, more...))
 		err := registry.Register(vector)
 		if known := (prometheus.AlreadyRegisteredError{}); errors.As(err, &known) {
-			if standing, ok := known.ExistingCollector.(*prometheus.GaugeVec); ok {
-				return standing // registered by an earlier controller of this process
+			if existing, ok := known.ExistingCollector.(*prometheus.GaugeVec); ok {
+				return existing // registered by an earlier controller of this process
 			}
 		}
 		errs = append(errs, err)

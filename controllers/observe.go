@@ -28,6 +28,17 @@ type observed struct {
 
 	rules      availability // whether the cluster has PrometheusRules
 	candidates candidates   // the evaluators that may evaluate them
+
+	resolved *desired.Resolved // see resolve
+}
+
+// resolve returns the report with its spec resolved, which it does once.
+func (o *observed) resolve() desired.Resolved {
+	if o.resolved == nil {
+		resolved := desired.Resolve(o.report)
+		o.resolved = &resolved
+	}
+	return *o.resolved
 }
 
 // live returns the current state of a wanted object, or nil.

@@ -83,10 +83,10 @@ func tableOf(t *testing.T, schedule, zone string) timetable {
 func TestNextSlot(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		schedule, zone  string
-		now, last, said string
-		changed         bool // the spec changed since next was written
-		want            string
+		schedule, zone      string
+		now, last, recorded string
+		changed             bool // the spec changed since next was written
+		want                string
 	}{
 		"first":                       {"0 * * * *", "Etc/UTC", "2026-03-10 10:30:00", "", "", false, "2026-03-10 11:00:00"},
 		"stays":                       {"0 * * * *", "Etc/UTC", "2026-03-10 10:30:01", "2026-03-10 10:00:00", "2026-03-10 11:00:00", false, "2026-03-10 11:00:00"},
@@ -115,8 +115,8 @@ func TestNextSlot(t *testing.T) {
 			if tt.last != "" {
 				last = seconds(at(t, tt.last))
 			}
-			if tt.said != "" {
-				report.Status.NextScheduleTime = seconds(at(t, tt.said))
+			if tt.recorded != "" {
+				report.Status.NextScheduleTime = seconds(at(t, tt.recorded))
 			}
 			got := nextSlot(tableOf(t, tt.schedule, tt.zone), report, last, at(t, tt.now))
 			if want := at(t, tt.want); !got.Equal(want) {

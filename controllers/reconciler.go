@@ -55,13 +55,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 		result, err = o.result()
 	}()
 	known := r.memory.of(seen.report)
-	p, settled := known.planned(seen, func() plan { return decide(seen.report, known.made, r.opts, r.now()) })
+	p, settled := known.planned(seen, func() plan { return decide(seen, known.made, r.opts, r.now()) })
 	r.prune(ctx, p.unwanted(seen), o)
 	switch {
 	case p.fault != nil:
 		o.faulty(seen, p.fault)
 	case settled:
-		r.standing(seen, p, o)
+		r.setConditions(seen, p, o)
 	default:
 		schedule := r.applySchedule(ctx, seen, p, o)
 		rule := r.applyRule(ctx, seen, p, o)

@@ -95,7 +95,7 @@ func TestRightsSuffice(t *testing.T) {
 		mr.Annotations = map[string]string{v1alpha1.AnnotationRunRequestedAt: asked.Format(time.RFC3339)}
 		mr.Spec.Alerting.Mode = v1alpha1.AlertNone
 	})
-	w.stands(named(w, &batchv1.Job{}, fmt.Sprintf("daily-report-now-%d", asked.Unix()/60)))
+	w.exists(named(w, &batchv1.Job{}, fmt.Sprintf("daily-report-now-%d", asked.Unix()/60)))
 	w.event(mr, "RunRequested")
 	w.gone(named(w, &monitoringv1.PrometheusRule{}, "daily-report"))
 	w.delete(mr)
@@ -109,14 +109,14 @@ func TestRightsGrantedLater(t *testing.T) {
 	t.Parallel()
 	w := limited(t, func(o *controllers.ManagerOptions) { o.Log = funcr.New(func(_, _ string) {}, funcr.Options{}) })
 	binding := named(w, &rbacv1.RoleBinding{}, "reports")
-	w.stands(binding)
+	w.exists(binding)
 	w.delete(binding)
 	w.start()
 	mr := w.report("daily")
 	w.create(mr)
-	said := w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed)
-	if !strings.Contains(said.Message, "forbidden") {
-		t.Errorf("the condition says %q", said.Message)
+	condition := w.wants(mr, v1alpha1.ConditionScheduled, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed)
+	if !strings.Contains(condition.Message, "forbidden") {
+		t.Errorf("the condition says %q", condition.Message)
 	}
 	w.wants(mr, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDegraded)
 	binding.ResourceVersion, binding.UID = "", ""

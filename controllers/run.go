@@ -127,9 +127,9 @@ func resultOf(pods []corev1.Pod) (result *reportjob.Result, unsure bool) {
 	return nil, unsure
 }
 
-// learn returns the result of a run, from its Pod or otherwise from the API. Without either it returns nil and the time until
+// resultOfRun returns the result of a run, from its Pod or otherwise from the API. Without either it returns nil and the time until
 // the next try: 0 if there will be no result, or if the Pod's change will trigger a reconcile.
-func (r *Reconciler) learn(ctx context.Context, seen *observed, run *finished) (*reportjob.Result, time.Duration) {
+func (r *Reconciler) resultOfRun(ctx context.Context, seen *observed, run *finished) (*reportjob.Result, time.Duration) {
 	pods := podsOf(run.job.UID, seen.pods)
 	result, unsure := resultOf(pods)
 	switch {
@@ -169,7 +169,7 @@ func (r *Reconciler) recordRun(ctx context.Context, seen *observed, o *outcome) 
 	if run == nil || !run.supersedes(seen.report.Status.LastRun) {
 		return
 	}
-	result, wait := r.learn(ctx, seen, run)
+	result, wait := r.resultOfRun(ctx, seen, run)
 	o.after(wait)
 	if result == nil {
 		return

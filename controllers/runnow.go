@@ -42,7 +42,7 @@ func decideRun(seen *observed, opts desired.Options, now time.Time) runRequest {
 	if request.problem != "" {
 		return request
 	}
-	request.job = desired.RunJob(desired.Resolve(seen.report), at, opts)
+	request.job = desired.RunJob(seen.resolve(), at, opts)
 	for _, job := range seen.jobs {
 		if job.Name == request.job.Name {
 			request.job = nil

@@ -44,7 +44,7 @@ func TestRunNow(t *testing.T) {
 	}
 	ask(at.Format(time.RFC3339))
 	job := named(w, &batchv1.Job{}, fmt.Sprintf("daily-report-now-%d", at.Unix()/60))
-	w.stands(job)
+	w.exists(job)
 	if got := job.Labels[v1alpha1.LabelReport]; got != "daily" {
 		t.Errorf("the Job's report is %q", got)
 	}
@@ -74,7 +74,7 @@ func TestRunNow(t *testing.T) {
 		t.Errorf("there are %d Jobs, want 2", got)
 	}
 
-	w.pod(job, ended(corev1.PodSucceeded, 0, said(t, made(at, report.Pass, "Pass: asked for"))))
+	w.pod(job, ended(corev1.PodSucceeded, 0, terminationMessage(t, made(at, report.Pass, "Pass: asked for"))))
 	w.finish(job, "")
 	if run := w.ran(mr, job.Name); run.Summary != "Pass: asked for" {
 		t.Errorf("the run is %+v", run)

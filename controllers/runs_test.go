@@ -29,7 +29,7 @@ func today() time.Time { return time.Now().UTC().Truncate(24 * time.Hour) }
 func (w *fixture) job(mr *v1alpha1.MonitoringReport, name string) *batchv1.Job {
 	w.t.Helper()
 	cronJob := named(w, &batchv1.CronJob{}, mr.Name+"-report")
-	w.stands(cronJob)
+	w.exists(cronJob)
 	job := named(w, &batchv1.Job{}, name)
 	job.Labels = cronJob.Spec.JobTemplate.Labels
 	job.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(cronJob, batchv1.SchemeGroupVersion.WithKind("CronJob"))}
@@ -66,7 +66,7 @@ func ended(phase corev1.PodPhase, code int32, message string) corev1.PodStatus {
 	}}}
 }
 
-func said(t testing.TB, result reportjob.Result) string {
+func terminationMessage(t testing.TB, result reportjob.Result) string {
 	t.Helper()
 	text, err := json.Marshal(result)
 	if err != nil {
@@ -145,7 +145,7 @@ func TestVerdictOfAPod(t *testing.T) {
 			w := begin(t)
 			mr := w.settledReport("daily")
 			job := w.slotJob(mr, today())
-			w.pod(job, ended(corev1.PodSucceeded, 0, said(t, tt.result)))
+			w.pod(job, ended(corev1.PodSucceeded, 0, terminationMessage(t, tt.result)))
 			w.finish(job, "")
 			run := w.ran(mr, job.Name)
 			if run.Verdict != tt.verdict || run.ReportID != tt.result.ReportID || !run.Window.To.Time.Equal(today()) || !run.CompletedAt.Time.Equal(tt.result.CompletedAt) {
@@ -188,7 +188,7 @@ func TestFailedRuns(t *testing.T) {
 		reason string
 		want   string
 	}{
-		"it says why":         {pod: new(ended(corev1.PodFailed, 1, said(t, reportjob.Result{Error: "the API answered 403"}))), reason: batchv1.JobReasonBackoffLimitExceeded, want: "the API answered 403"},
+		"it says why":         {pod: new(ended(corev1.PodFailed, 1, terminationMessage(t, reportjob.Result{Error: "the API answered 403"}))), reason: batchv1.JobReasonBackoffLimitExceeded, want: "the API answered 403"},
 		"it says nothing":     {pod: new(ended(corev1.PodFailed, 1, "")), reason: batchv1.JobReasonBackoffLimitExceeded, want: "exit code 1"},
 		"out of memory":       {pod: &oom, reason: batchv1.JobReasonBackoffLimitExceeded, want: "out of memory"},
 		"no image":            {pod: new(waiting("ImagePullBackOff", "not found")), gone: true, reason: batchv1.JobReasonDeadlineExceeded, want: "example.com/watchbill:1 cannot be pulled"},
@@ -245,13 +245,13 @@ func TestNewestSlotWins(t *testing.T) {
 	w := begin(t)
 	mr := w.settledReport("daily")
 	newer := w.slotJob(mr, today())
-	w.pod(newer, ended(corev1.PodSucceeded, 0, said(t, made(today(), report.Pass, "Pass: new"))))
+	w.pod(newer, ended(corev1.PodSucceeded, 0, terminationMessage(t, made(today(), report.Pass, "Pass: new"))))
 	w.finish(newer, "")
 	w.ran(mr, newer.Name)
 
 	yesterday := today().Add(-24 * time.Hour)
 	older := w.slotJob(mr, yesterday)
-	w.pod(older, ended(corev1.PodSucceeded, 0, said(t, made(yesterday, report.Fail, "old"))))
+	w.pod(older, ended(corev1.PodSucceeded, 0, terminationMessage(t, made(yesterday, report.Fail, "old"))))
 	w.finish(older, "")
 	w.reconciled(mr)
 	if got := mr.Status.LastRun.Job; got != newer.Name {
@@ -330,7 +330,7 @@ func TestAPIOutageKeepsLastStatus(t *testing.T) {
 	w := begin(t, func(o *controllers.ManagerOptions) { o.Reports = api })
 	mr := w.settledReport("daily")
 	yesterday := w.slotJob(mr, today().Add(-24*time.Hour))
-	w.pod(yesterday, ended(corev1.PodSucceeded, 0, said(t, made(today().Add(-24*time.Hour), report.Pass, "Pass"))))
+	w.pod(yesterday, ended(corev1.PodSucceeded, 0, terminationMessage(t, made(today().Add(-24*time.Hour), report.Pass, "Pass"))))
 	w.finish(yesterday, "")
 	w.ran(mr, yesterday.Name)
 	w.finish(w.slotJob(mr, today()), "")

@@ -73,7 +73,7 @@ func (c candidates) taken(rule ruleSeen) taken {
 			lacking = append(lacking, lack{e, 1, []string{"it has no replicas"}, false})
 		case b == nil && lacks.unsure:
 			unsure = fmt.Sprintf("whether %s selects rules of the namespace %s depends on the namespace's labels, which the controller may not read", e, c.namespace)
-		case b == nil && len(lacks.wishes) > 0:
+		case b == nil && len(lacks.changes) > 0:
 			lacking = append(lacking, lacks)
 		case b == nil && e.paused:
 			unsure = fmt.Sprintf("%s would select the rules, but it is paused, so the Prometheus operator may not have given them to it", e)
@@ -138,14 +138,14 @@ func (c candidates) unseen(rule ruleSeen) string {
 type lack struct {
 	evaluator evaluator
 	cost      int
-	wishes    []string
+	changes   []string
 	unsure    bool
 }
 
 // nearest returns the smallest change with which an evaluator would select the rules.
 func nearest(lacking []lack) string {
 	best := slices.MinFunc(lacking, func(a, b lack) int { return cmp.Compare(a.cost, b.cost) })
-	why := fmt.Sprintf("%s does not select the rules: %s", best.evaluator, strings.Join(best.wishes, "; "))
+	why := fmt.Sprintf("%s does not select the rules: %s", best.evaluator, strings.Join(best.changes, "; "))
 	if more := len(lacking) - 1; more > 0 {
 		why += fmt.Sprintf(" (%d more do not either)", more)
 	}
@@ -156,9 +156,9 @@ func nearest(lacking []lack) string {
 func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 	const around = 100 // the cost of what must change elsewhere than in the report
 	l := lack{evaluator: e}
-	add := func(cost int, wish string) {
+	add := func(cost int, change string) {
 		l.cost += cost
-		l.wishes = append(l.wishes, wish)
+		l.changes = append(l.changes, change)
 	}
 	switch {
 	case e.namespaces == nil:
@@ -169,8 +169,8 @@ func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 	case c.labels == nil:
 		l.unsure = true
 	default:
-		for _, wish := range unmet(e.namespaces, c.labels) {
-			add(around, fmt.Sprintf("set the label %s on the namespace %s", wish, c.namespace))
+		for _, change := range unmet(e.namespaces, c.labels) {
+			add(around, fmt.Sprintf("set the label %s on the namespace %s", change, c.namespace))
 		}
 	}
 	if e.rules == nil {
@@ -178,8 +178,8 @@ func (e evaluator) lacks(c candidates, rule labels.Set) lack {
 		l.unsure = false
 		return l
 	}
-	for _, wish := range unmet(e.rules, rule) {
-		add(1, fmt.Sprintf("set the label %s in spec.alerting.ruleLabels", wish))
+	for _, change := range unmet(e.rules, rule) {
+		add(1, fmt.Sprintf("set the label %s in spec.alerting.ruleLabels", change))
 		l.unsure = false // it does not take these labels in any namespace
 	}
 	return l
@@ -199,17 +199,17 @@ func unmet(selector *metav1.LabelSelector, have labels.Set) []string {
 		return []string{"(its selector is invalid: " + err.Error() + ")"}
 	}
 	requirements, _ := parsed.Requirements()
-	var wishes []string
+	var changes []string
 	for _, requirement := range requirements {
 		if requirement.Matches(have) {
 			continue
 		}
-		wish := requirement.String()
+		change := requirement.String()
 		if one := requirement.ValuesUnsorted(); len(one) == 1 && requirement.Operator() == selection.In {
-			wish = requirement.Key() + "=" + one[0]
+			change = requirement.Key() + "=" + one[0]
 		}
-		wishes = append(wishes, wish)
+		changes = append(changes, change)
 	}
-	slices.Sort(wishes)
-	return wishes
+	slices.Sort(changes)
+	return changes
 }

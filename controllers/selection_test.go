@@ -32,7 +32,7 @@ func TestTaken(t *testing.T) {
 	}
 	idle := func(e *evaluator) { e.idle = true }
 	paused := func(e *evaluator) { e.paused = true }
-	said := func(name string, accepted bool) []binding {
+	bindings := func(name string, accepted bool) []binding {
 		return []binding{{"Prometheus", "m", name, accepted, "InvalidConfiguration"}}
 	}
 	team := map[string]string{"team": "a"}
@@ -76,7 +76,7 @@ func TestTaken(t *testing.T) {
 		"unseen, but no matter":      {evaluators: []evaluator{prom("m", "p", all, all)}, namespace: team, unseen: "may not list ThanosRuler objects", by: "Prometheus m/p"},
 		"without replicas":           {evaluators: []evaluator{prom("m", "p", all, all, idle)}, namespace: team, reason: not, why: "it has no replicas"},
 		"paused":                     {evaluators: []evaluator{prom("m", "p", all, all, paused)}, namespace: team, reason: unknown, why: "it is paused"},
-		"paused, but given before":   {evaluators: []evaluator{prom("m", "p", all, all, paused)}, namespace: team, bindings: said("p", true), by: "Prometheus m/p"},
+		"paused, but given before":   {evaluators: []evaluator{prom("m", "p", all, all, paused)}, namespace: team, bindings: bindings("p", true), by: "Prometheus m/p"},
 		"enforced, elsewhere":        {evaluators: []evaluator{prom("m", "p", all, all, enforcing)}, namespace: team, api: "watchbill", reason: enforced, why: "restricts them to series with namespace=fleet, by its spec.enforcedNamespaceLabel. The API's series are of the namespace watchbill: create the MonitoringReport there, or name the PrometheusRule fleet/report in the Prometheus's spec.excludedFromEnforcement"},
 		"enforced, with the API":     {evaluators: []evaluator{prom("m", "p", all, all, enforcing)}, namespace: team, api: "fleet", by: "Prometheus m/p"},
 		"enforced, API unknown":      {evaluators: []evaluator{prom("m", "p", all, all, enforcing)}, namespace: team, reason: unknown, why: "names no namespace"},
@@ -86,12 +86,12 @@ func TestTaken(t *testing.T) {
 		"enforced, but another":      {evaluators: []evaluator{prom("m", "p", all, all, enforcing), prom("m", "q", all, all)}, namespace: team, api: "watchbill", by: "Prometheus m/q"},
 		"enforced, and not selected": {evaluators: []evaluator{prom("m", "p", with("x", "y"), all, enforcing)}, namespace: team, api: "watchbill", reason: not},
 		"enforced by a ThanosRuler":  {evaluators: []evaluator{prom("m", "p", all, all, ruler, enforcing)}, namespace: team, api: "watchbill", reason: enforced, why: "ThanosRuler m/p selects"},
-		"the operator gave it":       {evaluators: []evaluator{prom("m", "p", with("x", "y"), all)}, bindings: said("p", true), by: "Prometheus m/p"},
-		"given, and enforced":        {evaluators: []evaluator{prom("m", "p", all, all, enforcing)}, bindings: said("p", true), api: "watchbill", reason: enforced},
-		"the operator refuses it":    {evaluators: []evaluator{prom("m", "p", all, all)}, bindings: said("p", false), reason: v1alpha1.ReasonRejected, why: "does not give the rules to Prometheus m/p: InvalidConfiguration"},
-		"refused, but not another":   {evaluators: []evaluator{prom("m", "p", all, all), prom("m", "q", all, all)}, bindings: said("p", false), by: "Prometheus m/q"},
-		"given to one deleted":       {evaluators: []evaluator{prom("m", "p", with("x", "y"), all)}, bindings: said("q", true), namespace: team, reason: not},
-		"given to one unseen":        {bindings: said("q", true), unseen: "may not list Prometheus objects", by: "Prometheus m/q"},
+		"the operator gave it":       {evaluators: []evaluator{prom("m", "p", with("x", "y"), all)}, bindings: bindings("p", true), by: "Prometheus m/p"},
+		"given, and enforced":        {evaluators: []evaluator{prom("m", "p", all, all, enforcing)}, bindings: bindings("p", true), api: "watchbill", reason: enforced},
+		"the operator refuses it":    {evaluators: []evaluator{prom("m", "p", all, all)}, bindings: bindings("p", false), reason: v1alpha1.ReasonRejected, why: "does not give the rules to Prometheus m/p: InvalidConfiguration"},
+		"refused, but not another":   {evaluators: []evaluator{prom("m", "p", all, all), prom("m", "q", all, all)}, bindings: bindings("p", false), by: "Prometheus m/q"},
+		"given to one deleted":       {evaluators: []evaluator{prom("m", "p", with("x", "y"), all)}, bindings: bindings("q", true), namespace: team, reason: not},
+		"given to one unseen":        {bindings: bindings("q", true), unseen: "may not list Prometheus objects", by: "Prometheus m/q"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -36,7 +36,7 @@ type outcome struct {
 	refused map[string]bool // conditions of objects that the API server rejects permanently
 }
 
-// note is an event. Events are emitted after the status is written; they report only what is new in it.
+// note is an event. Events are emitted after the status is written; they report only what changed.
 type note struct{ kind, reason, action, text string }
 
 func newOutcome(report *v1alpha1.MonitoringReport) *outcome {
@@ -82,7 +82,7 @@ func (o *outcome) result() (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: min(o.wait, longestWait)}, nil
 }
 
-// set sets a condition and emits an event if tell is true and the condition is new.
+// set sets a condition and emits an event if emit is true and the condition is new.
 func (o *outcome) set(c metav1.Condition, tell bool) {
 	c.ObservedGeneration = o.status.ObservedGeneration
 	c.Message = text.Clip(c.Message, 2*maxSummary)

@@ -80,7 +80,7 @@ func TestNoWriteInSteadyState(t *testing.T) {
 		t.Fatal(err)
 	}
 	job := w.slotJob(ran, today())
-	w.pod(job, ended(corev1.PodSucceeded, 0, said(t, made(today(), report.Pass, "Pass"))))
+	w.pod(job, ended(corev1.PodSucceeded, 0, terminationMessage(t, made(today(), report.Pass, "Pass"))))
 	w.finish(job, "")
 	w.ran(ran, job.Name)
 	w.quiet()

@@ -31,31 +31,31 @@ func (r *Reconciler) prune(ctx context.Context, unwanted []client.Object, o *out
 
 // applySchedule applies the objects that run reports and reports whether all were as wanted before. It stops at the first
 // failure, since the following objects depend on it.
-func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
+func (r *Reconciler) applySchedule(ctx context.Context, seen *observed, p plan, o *outcome) (existed bool) {
 	o.cronJob = seen.cronJob()
-	stood = true
+	existed = true
 	for _, want := range append(slices.Clone(p.shared), p.cronJob) {
-		wrote, err := r.apply(ctx, seen.report, want, seen.live(want))
+		wrote, err := r.apply(ctx, seen, want, seen.live(want))
 		o.fail(err)
 		o.failed(v1alpha1.ConditionScheduled, err)
 		if err != nil {
 			return false
 		}
-		stood = stood && !wrote
+		existed = existed && !wrote
 	}
 	o.cronJob = p.cronJob
 	o.set(scheduled(p.cronJob), false)
-	return stood
+	return existed
 }
 
 // applyRule applies the alerts, if wanted and supported by the cluster, and reports whether they were as wanted before.
-func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (stood bool) {
+func (r *Reconciler) applyRule(ctx context.Context, seen *observed, p plan, o *outcome) (existed bool) {
 	if c, cannot := withoutRule(seen, p); cannot {
 		o.without(c)
 		return true
 	}
 	live := seen.live(p.rule)
-	wrote, err := r.apply(ctx, seen.report, p.rule, live)
+	wrote, err := r.apply(ctx, seen, p.rule, live)
 	if apierrors.IsNotFound(err) { // the kind was removed, which its watch will notice
 		err = &waitError{time.Second, "the cluster no longer has the kind PrometheusRule"}
 	}
@@ -78,7 +78,7 @@ func (r *Reconciler) applyRun(ctx context.Context, seen *observed, o *outcome) {
 		o.event(note{corev1.EventTypeWarning, eventRunRequestRefused, "RequestRun", request.problem})
 	} else if request.job != nil {
 		var foreign *foreignError
-		switch err := r.create(ctx, seen.report, request.job); {
+		switch err := r.create(ctx, seen, request.job); {
 		case errors.As(err, &foreign):
 			o.event(note{corev1.EventTypeWarning, v1alpha1.ReasonForeignObject, "RequestRun", err.Error()})
 		case err != nil:
@@ -92,17 +92,17 @@ func (r *Reconciler) applyRun(ctx context.Context, seen *observed, o *outcome) {
 }
 
 // create creates a Job unless one of its name exists. It asks the server, since the cache has only the controller's Jobs.
-func (r *Reconciler) create(ctx context.Context, report *v1alpha1.MonitoringReport, job *batchv1.Job) error {
+func (r *Reconciler) create(ctx context.Context, seen *observed, job *batchv1.Job) error {
 	standing := metadataOf(batchv1.SchemeGroupVersion.WithKind("Job"))
 	err := r.server.Get(ctx, client.ObjectKeyFromObject(job), standing)
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = r.apply(ctx, report, job, nil)
+		_, err = r.apply(ctx, seen, job, nil)
 		return err
 	case err != nil:
 		return fmt.Errorf("read Job %s/%s: %w", job.Namespace, job.Name, err)
 	}
-	switch whoseIs(report, standing) {
+	switch whoseIs(seen.report, standing) {
 	case foreign:
 		return &foreignError{objectKey{"Job", job.Namespace, job.Name}, ownerOf(standing)}
 	case earlier:

@@ -78,7 +78,7 @@ func TestSeries(t *testing.T) {
 	}
 	job := w.slotJob(mr, today())
 	lost := reportjob.OutputOutcome{Output: "s3://bucket", Message: "away"}
-	w.pod(job, ended(corev1.PodSucceeded, 0, said(t, made(today(), report.Fail, "missed", lost))))
+	w.pod(job, ended(corev1.PodSucceeded, 0, terminationMessage(t, made(today(), report.Fail, "missed", lost))))
 	w.finish(job, "")
 	w.ran(mr, job.Name)
 	w.eventually("the series say so", func() error {

@@ -18,11 +18,11 @@ const (
 	ConditionStalled = "Stalled"
 )
 
-// Reasons of conditions. Those of several conditions come first.
+// Reasons of conditions. Reasons shared by several conditions are first.
 const (
 	ReasonInvalidSpec         = "InvalidSpec"         // the spec is invalid; the message explains what to change
-	ReasonNamespaceNotAllowed = "NamespaceNotAllowed" // the operator makes no reports in this namespace
-	ReasonForeignObject       = "ForeignObject"       // an object of someone else has the name of one to create
+	ReasonNamespaceNotAllowed = "NamespaceNotAllowed" // the operator creates no reports in this namespace
+	ReasonForeignObject       = "ForeignObject"       // an object with another owner has a name that the report needs
 	ReasonApplyFailed         = "ApplyFailed"         // an object could not be applied; it is retried
 	ReasonWaiting             = "Waiting"             // an object does not exist yet; the message names it
 

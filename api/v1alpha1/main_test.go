@@ -117,14 +117,14 @@ func wantFault(t *testing.T, err error, field, message string) []violation {
 		return nil
 	}
 	got := faults(t, err)
-	said := false
+	found := false
 	for _, f := range got {
 		if f.field != field && !strings.HasPrefix(f.field, field+"[") {
 			t.Errorf("refused for %+v, want nothing but %s", f, field)
 		}
-		said = said || strings.Contains(f.message, message)
+		found = found || strings.Contains(f.message, message)
 	}
-	if !said {
+	if !found {
 		t.Errorf("refused for %+v, want %q", got, message)
 	}
 	return got

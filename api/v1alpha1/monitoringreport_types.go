@@ -5,8 +5,8 @@ import (
 )
 
 // MonitoringReport is a schedule of reports about the fleet and the service,
-// the objectives that they are judged by, the places that they are delivered
-// to, and the Prometheus alerts for the same objectives.
+// their objectives, the outputs that they are delivered to, and the Prometheus
+// alerts for the same objectives.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -23,17 +23,17 @@ import (
 type MonitoringReport struct {
 	metav1.TypeMeta `json:",inline"`
 
-	// metadata is the object's, as everywhere.
+	// metadata is the standard metadata of the object.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is what is wanted.
+	// spec is the desired schedule of reports.
 	// +required
 	Spec MonitoringReportSpec `json:"spec,omitzero"`
 
-	// status is what the controller saw last. Until it has seen the report,
-	// observedGeneration is -1, so that tools that wait for it do not take the
-	// report for ready.
+	// status is the last observed state. observedGeneration is -1 until the
+	// controller has seen the report, so that tools that wait for it do not
+	// consider the report ready.
 	// +optional
 	// +default={"observedGeneration": -1}
 	Status MonitoringReportStatus `json:"status,omitzero"`
@@ -49,19 +49,19 @@ type MonitoringReportList struct {
 	Items []MonitoringReport `json:"items"`
 }
 
-// MonitoringReportSpec is what is wanted.
+// MonitoringReportSpec is the desired schedule of reports.
 type MonitoringReportSpec struct {
-	// schedule says when reports are made, in the syntax of CronJobs: five fields
-	// ("0 8 * * 1-5") or a descriptor ("@daily"). The time zone has a field of its
-	// own.
+	// schedule is when reports are created, in the syntax of CronJobs: five
+	// fields ("0 8 * * 1-5") or a descriptor ("@daily"). The time zone is set
+	// by timeZone.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:XValidation:rule="!self.contains('TZ')",message="must not name a time zone; use timeZone"
 	Schedule string `json:"schedule,omitempty"`
 
-	// timeZone is that of the schedule, by its name in the IANA's database, such
-	// as Europe/Berlin. Default: Etc/UTC.
+	// timeZone is the IANA time zone of the schedule, such as Europe/Berlin.
+	// Default: Etc/UTC.
 	// +optional
 	// +default="Etc/UTC"
 	// +kubebuilder:validation:MinLength=1
@@ -69,54 +69,56 @@ type MonitoringReportSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.lowerAscii() != 'local'",message="must name a zone, such as Europe/Berlin"
 	TimeZone string `json:"timeZone,omitempty"`
 
-	// suspend stops reports from being made by the schedule. Alerts stay, and a
-	// report can still be asked for.
+	// suspend stops scheduled reports. Alerts stay, and a report can still be
+	// requested.
 	// +optional
 	// +default=false
 	Suspend bool `json:"suspend,omitempty"`
 
-	// concurrencyPolicy says what happens when a report is due while the one
-	// before is still being made: Forbid leaves the new one out, Replace ends the
-	// old one, Allow lets both run. Default: Forbid.
+	// concurrencyPolicy determines what happens when a report is due while the
+	// previous one is still running: Forbid skips the new one, Replace stops
+	// the previous one, Allow runs both. Default: Forbid.
 	// +optional
 	// +default="Forbid"
 	ConcurrencyPolicy ConcurrencyPolicy `json:"concurrencyPolicy,omitempty"`
 
-	// startingDeadlineSeconds is how late a report may begin, after the cluster
-	// was away for instance; later it is left out. Default: 3600, an hour.
+	// startingDeadlineSeconds is how late a report may start, for instance
+	// after the cluster was down. After that it is skipped. Default: 3600, an
+	// hour.
 	// +optional
 	// +default=3600
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=604800
 	StartingDeadlineSeconds int64 `json:"startingDeadlineSeconds,omitempty"`
 
-	// window is how much time a report covers, up to the moment it was scheduled
-	// for, such as 24h; whole minutes up to 8784h. Left out, it begins at the slot
-	// before: reports then meet without gap or overlap, also where clocks change.
+	// window is the length of the period that a report covers, which ends at
+	// the scheduled time: whole minutes up to 8784h, such as 24h. By default
+	// the period begins at the previous slot, so that reports have neither
+	// gaps nor overlaps, even when clocks change.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,4}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?$') && duration(self) >= duration('1m') && duration(self) <= duration('8784h') && duration(self).getSeconds() % 60 == 0",message="must be whole minutes from 1m to 8784h, such as 24h or 1h30m"
 	Window string `json:"window,omitempty"`
 
-	// compareWith says what a report is compared with: Previous is the window of
-	// the same length right before. Default: Previous.
+	// compareWith is what a report is compared with: Previous is the preceding
+	// window of the same length. Default: Previous.
 	// +optional
 	// +default="Previous"
 	CompareWith CompareWith `json:"compareWith,omitempty"`
 
-	// sections are the parts of the report. Left out: all of them.
+	// sections are the parts of the report. Default: all.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
 	Sections []Section `json:"sections,omitempty"`
 
-	// objectives are what reports are judged by, and what alerts are about. Left
-	// out: pending-p50, pending-p95 and pending-p99 (polls below 50 ms, 200 ms and
-	// 500 ms), errors (below 1 %), pool (below 80 % in use), queries (p99 below
-	// 100 ms), polling (about 0.1 polls per second and agent) and executions
-	// (above 95 % successful).
+	// objectives are the limits that reports and alerts check. Default:
+	// pending-p50, pending-p95 and pending-p99 (polls below 50 ms, 200 ms and
+	// 500 ms), errors (below 1 %), pool (below 80 % in use), queries (p99
+	// below 100 ms), polling (about 0.1 polls per second and agent) and
+	// executions (above 95 % successful).
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -124,27 +126,26 @@ type MonitoringReportSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Objectives []Objective `json:"objectives,omitempty"`
 
-	// alerting says how Prometheus alerts about the objectives.
+	// alerting configures the Prometheus alerts of the objectives.
 	// +optional
 	// +default={}
 	Alerting Alerting `json:"alerting,omitzero"`
 
-	// outputs are the places that reports are delivered to. Each is independent of
-	// the others. Reports are kept by Watchbill itself too, so that none is
-	// needed.
+	// outputs are the destinations of reports, independent of each other. None
+	// is required, since Watchbill also stores the reports.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	Outputs []Output `json:"outputs,omitempty"`
 
-	// retention says how much is kept of past runs.
+	// retention limits what is kept of past runs.
 	// +optional
 	// +default={}
 	Retention Retention `json:"retention,omitzero"`
 }
 
-// ConcurrencyPolicy says what happens when a report is due while the one
-// before is still being made.
+// ConcurrencyPolicy determines what happens when a report is due while the
+// previous one is still running.
 //
 // +kubebuilder:validation:Enum=Forbid;Replace;Allow
 type ConcurrencyPolicy string
@@ -156,12 +157,12 @@ const (
 	AllowConcurrent   ConcurrencyPolicy = "Allow"
 )
 
-// CompareWith says what a report is compared with.
+// CompareWith is what a report is compared with.
 //
 // +kubebuilder:validation:Enum=Previous;None
 type CompareWith string
 
-// What a report can be compared with.
+// The windows to compare with.
 const (
 	ComparePrevious CompareWith = "Previous"
 	CompareNone     CompareWith = "None"
@@ -172,9 +173,9 @@ const (
 // +kubebuilder:validation:Enum=summary;endpoints;pendingDeployments;databasePool;queries;indexes;errors;executions;costs;users
 type Section string
 
-// Retention says how much is kept of past runs.
+// Retention limits what is kept of past runs.
 type Retention struct {
-	// successfulRuns is how many Jobs that succeeded are kept, with their Pods.
+	// successfulRuns is how many successful Jobs to keep, with their Pods.
 	// Default: 10.
 	// +optional
 	// +default=10
@@ -182,16 +183,15 @@ type Retention struct {
 	// +kubebuilder:validation:Maximum=100
 	SuccessfulRuns int32 `json:"successfulRuns,omitempty"`
 
-	// failedRuns is how many Jobs that failed are kept, with their Pods. Default:
-	// 3.
+	// failedRuns is how many failed Jobs to keep, with their Pods. Default: 3.
 	// +optional
 	// +default=3
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	FailedRuns int32 `json:"failedRuns,omitempty"`
 
-	// reports is how many reports are kept, by Watchbill and in each output that
-	// can delete them; the oldest go first. Default: 30.
+	// reports is how many reports to keep, in Watchbill and in each output
+	// that can delete them. The oldest are deleted first. Default: 30.
 	// +optional
 	// +default=30
 	// +kubebuilder:validation:Minimum=1

@@ -1,12 +1,12 @@
 package v1alpha1
 
-// Objective is what one figure should be. A report measures it over its
-// window, an alert over the alert's own. Exactly one kind is set, and an
-// objective stays of its kind for as long as its name does: the alerts'
-// history is kept under the name.
+// Objective is a limit for one figure. A report measures the figure over the
+// report's window, an alert over the alert's windows. Exactly one kind is set.
+// The kind of an objective cannot change while its name stays the same, since
+// the alerts' history is kept under the name.
 //
-// Limits are met below them (min: above it), never at them. Numbers are
-// strings such as "0.999", so that they stay what was written.
+// An objective is met below its limit (min: above it), not at it. Numbers are
+// strings such as "0.999", so that they are stored as written.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.latency), has(self.errorRate), has(self.poolUtilization), has(self.queryTime), has(self.pollRate), has(self.successRate), has(self.cost)].filter(set, set).size() == 1",message="exactly one of latency, errorRate, poolUtilization, queryTime, pollRate, successRate and cost must be set"
 // +kubebuilder:validation:XValidation:rule="has(self.latency) == has(oldSelf.latency) && has(self.errorRate) == has(oldSelf.errorRate) && has(self.poolUtilization) == has(oldSelf.poolUtilization) && has(self.queryTime) == has(oldSelf.queryTime) && has(self.pollRate) == has(oldSelf.pollRate) && has(self.successRate) == has(oldSelf.successRate) && has(self.cost) == has(oldSelf.cost)",message="an objective cannot become one of another kind; give the new one another name"
@@ -19,7 +19,7 @@ type Objective struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="must be of a-z, 0-9 and -, and begin and end with a letter or digit"
 	Name string `json:"name,omitempty"`
 
-	// latency holds a quantile of a route's latency below a threshold.
+	// latency keeps a quantile of a route's latency below a threshold.
 	// +optional
 	Latency *LatencyObjective `json:"latency,omitempty"`
 
@@ -27,26 +27,26 @@ type Objective struct {
 	// +optional
 	ErrorRate *ErrorRateObjective `json:"errorRate,omitempty"`
 
-	// poolUtilization holds the share of database connections in use, on the worst
-	// replica, below a limit.
+	// poolUtilization keeps the share of database connections in use, on the
+	// worst replica, below a limit.
 	// +optional
 	PoolUtilization *PoolObjective `json:"poolUtilization,omitempty"`
 
-	// queryTime holds a quantile of the time of all database queries below a
+	// queryTime keeps a quantile of the time of all database queries below a
 	// threshold.
 	// +optional
 	QueryTime *QueryTimeObjective `json:"queryTime,omitempty"`
 
-	// pollRate holds the polls per second and agent near what they should be.
+	// pollRate keeps the polls per second and agent near the expected rate.
 	// +optional
 	PollRate *PollRateObjective `json:"pollRate,omitempty"`
 
-	// successRate holds the share of AI agents' requests that succeeded above a
-	// limit.
+	// successRate keeps the share of AI agents' requests that succeeded above
+	// a limit.
 	// +optional
 	SuccessRate *SuccessObjective `json:"successRate,omitempty"`
 
-	// cost holds what AI agents' executions cost below a limit.
+	// cost keeps the cost of AI agents' executions below a limit.
 	// +optional
 	Cost *CostObjective `json:"cost,omitempty"`
 }
@@ -74,12 +74,12 @@ type Share string
 // +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,7}([.][0-9]{1,6})?(us|ms|s|m)$') && duration(self) >= duration('1us') && duration(self) <= duration('10m')",message="must be a duration from 1us to 10m, such as \"200ms\""
 type Threshold string
 
-// Method is one of HTTP's.
+// Method is an HTTP method.
 //
 // +kubebuilder:validation:Enum=DELETE;GET;HEAD;OPTIONS;PATCH;POST;PUT
 type Method string
 
-// Route is a pattern, as reports name it, such as
+// Route is a route's pattern, as in reports, such as
 // /api/deployments/pending/{agent_id}.
 //
 // +kubebuilder:validation:MinLength=1
@@ -87,13 +87,13 @@ type Method string
 // +kubebuilder:validation:XValidation:rule="self.matches('^/[ -~]*$')",message="must be a route that begins with /, of ASCII, such as /api/deployments/pending/{agent_id}"
 type Route string
 
-// LatencyObjective holds a quantile of a route's latency below a threshold.
+// LatencyObjective keeps a quantile of a route's latency below a threshold.
 type LatencyObjective struct {
-	// route whose requests are meant.
+	// route of the requests to count.
 	// +required
 	Route Route `json:"route,omitempty"`
 
-	// method of the requests. Left out: all of them together.
+	// method of the requests. Default: all methods together.
 	// +optional
 	Method Method `json:"method,omitempty"`
 
@@ -112,19 +112,19 @@ type ErrorRateObjective struct {
 	// +required
 	Max Share `json:"max,omitempty"`
 
-	// route to count. If omitted: all of them.
+	// route to count. Default: all routes.
 	// +optional
 	Route Route `json:"route,omitempty"`
 }
 
-// PoolObjective holds the share of database connections in use below a limit.
+// PoolObjective keeps the share of database connections in use below a limit.
 type PoolObjective struct {
 	// max is the share that it must be below, such as "0.8".
 	// +required
 	Max Share `json:"max,omitempty"`
 }
 
-// QueryTimeObjective holds a quantile of the time of all database queries
+// QueryTimeObjective keeps a quantile of the time of all database queries
 // below a threshold.
 type QueryTimeObjective struct {
 	// quantile of the time, such as "0.99".
@@ -136,11 +136,12 @@ type QueryTimeObjective struct {
 	Threshold Threshold `json:"threshold,omitempty"`
 }
 
-// PollRateObjective holds the polls per second and agent near what they should
-// be.
+// PollRateObjective keeps the polls per second and agent near the expected
+// rate.
 type PollRateObjective struct {
-	// perAgent is the polls per second that an agent should make, such as "0.1".
-	// Where the server asks the fleet to poll less often, that is the target.
+	// perAgent is the polls per second that an agent should make, such as
+	// "0.1". While the server asks the fleet to poll less often, the requested
+	// rate is the target.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=14
@@ -153,14 +154,15 @@ type PollRateObjective struct {
 	Tolerance Share `json:"tolerance,omitempty"`
 }
 
-// SuccessObjective holds the share of AI agents' requests that succeeded above
-// a limit. Timeouts have failed.
+// SuccessObjective keeps the share of AI agents' requests that succeeded above
+// a limit. Timeouts count as failed.
 type SuccessObjective struct {
 	// min is the share that it must be above, such as "0.95".
 	// +required
 	Min Quantile `json:"min,omitempty"`
 
-	// agent whose requests are meant, by its name. Left out: all agents together.
+	// agent is the name of the agent whose requests to count. Default: all
+	// agents together.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
@@ -168,7 +170,7 @@ type SuccessObjective struct {
 	Agent string `json:"agent,omitempty"`
 }
 
-// CostObjective holds what AI agents' executions cost below a limit.
+// CostObjective keeps the cost of AI agents' executions below a limit.
 type CostObjective struct {
 	// maxUSD is the sum in US dollars that it must be below, such as "50".
 	// +required
@@ -177,14 +179,13 @@ type CostObjective struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]{1,7}([.][0-9]{1,9})?$') && double(self) > 0.0 && double(self) <= 1000000.0",message="must be a decimal number above 0 and at most 1000000, such as \"50\""
 	MaxUSD string `json:"maxUSD,omitempty"`
 
-	// period that the sum is for: each UTC day, or the report's window. Default:
-	// Day.
+	// period of the sum: each UTC day, or the report's window. Default: Day.
 	// +optional
 	// +default="Day"
 	Period CostPeriod `json:"period,omitempty"`
 }
 
-// CostPeriod is what a budget is for.
+// CostPeriod is the period of a cost objective.
 //
 // +kubebuilder:validation:Enum=Day;Window
 type CostPeriod string

@@ -1,8 +1,8 @@
 package v1alpha1
 
-// Output is a place that reports are delivered to, and the format they have
-// there. Exactly one target is set. Secrets are only referred to; they are in
-// the report's namespace.
+// Output is a destination of reports, and their format there. Exactly one
+// target is set. Secrets are referenced by name and are in the report's
+// namespace.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.persistentVolumeClaim), has(self.s3), has(self.webhook)].filter(set, set).size() == 1",message="exactly one of persistentVolumeClaim, s3 and webhook must be set"
 // +kubebuilder:validation:XValidation:rule="!has(self.webhook) || !has(self.webhook.style) || self.webhook.style != 'Slack' || self.format == 'Markdown'",message="a webhook of style Slack takes the format Markdown"
@@ -11,7 +11,7 @@ type Output struct {
 	// +required
 	Format Format `json:"format,omitempty"`
 
-	// persistentVolumeClaim is a volume that a file is written to.
+	// persistentVolumeClaim is a volume to write a file to.
 	// +optional
 	PersistentVolumeClaim *VolumeOutput `json:"persistentVolumeClaim,omitempty"`
 
@@ -19,12 +19,12 @@ type Output struct {
 	// +optional
 	S3 *S3Output `json:"s3,omitempty"`
 
-	// webhook is an address that reports are posted to.
+	// webhook is a URL to post reports to.
 	// +optional
 	Webhook *WebhookOutput `json:"webhook,omitempty"`
 }
 
-// Format is how a report is written.
+// Format is the format of a report.
 //
 // +kubebuilder:validation:Enum=HTML;JSON;Markdown;CSV
 type Format string
@@ -37,17 +37,18 @@ const (
 	FormatCSV      Format = "CSV"
 )
 
-// VolumeOutput is a volume that a file is written to: <path>/<report>-<time it
-// was scheduled for>.<format>.
+// VolumeOutput is a volume to write files to: <path>/<report>-<scheduled
+// time>.<format>.
 type VolumeOutput struct {
-	// claimName is the PersistentVolumeClaim's, in the report's namespace.
+	// claimName is the name of the PersistentVolumeClaim, in the report's
+	// namespace.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",message="must be a name that a PersistentVolumeClaim can have"
 	ClaimName string `json:"claimName,omitempty"`
 
-	// path is a folder in the volume; it is made if need be. Left out: the
+	// path is a folder in the volume, created if missing. Default: the
 	// volume's root.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -59,7 +60,7 @@ type VolumeOutput struct {
 // S3Output is a bucket of an S3-compatible store. Objects are named like the
 // files of a volume.
 type S3Output struct {
-	// bucket of that name must exist.
+	// bucket is the name of an existing bucket.
 	// +required
 	// +kubebuilder:validation:MinLength=3
 	// +kubebuilder:validation:MaxLength=63
@@ -80,35 +81,35 @@ type S3Output struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$')",message="must be a URL of http or https without a path, such as https://s3.eu-central-1.amazonaws.com"
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// region of the bucket, where the store has regions.
+	// region of the bucket, if the store has regions.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9-]*$')",message="must be a region such as eu-central-1"
 	Region string `json:"region,omitempty"`
 
-	// secretRef names a Secret with the keys accessKeyID, secretAccessKey and, if
-	// need be, sessionToken.
+	// secretRef names a Secret with the keys accessKeyID, secretAccessKey and,
+	// if required, sessionToken.
 	// +required
 	SecretRef SecretReference `json:"secretRef,omitzero"`
 }
 
-// WebhookOutput is an address that reports are posted to.
+// WebhookOutput is a URL to post reports to.
 type WebhookOutput struct {
-	// urlSecretRef is the key of a Secret that holds the URL, since that is often
-	// a secret itself.
+	// urlSecretRef is the key of a Secret that holds the URL, since the URL
+	// often contains credentials.
 	// +required
 	URLSecretRef SecretKeyReference `json:"urlSecretRef,omitzero"`
 
-	// style of the message: Generic posts the report as it is, in the output's
-	// format; Slack posts a message for Slack's incoming webhooks. Default:
-	// Generic.
+	// style of the message: Generic posts the report unchanged, in the
+	// output's format; Slack posts a message for Slack's incoming webhooks.
+	// Default: Generic.
 	// +optional
 	// +default="Generic"
 	Style WebhookStyle `json:"style,omitempty"`
 }
 
-// WebhookStyle is how a report is posted.
+// WebhookStyle is the form of the message.
 //
 // +kubebuilder:validation:Enum=Slack;Generic
 type WebhookStyle string

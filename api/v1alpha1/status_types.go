@@ -4,40 +4,40 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// MonitoringReportStatus is what the controller saw last.
+// MonitoringReportStatus is the state last observed by the controller.
 type MonitoringReportStatus struct {
-	// observedGeneration is the generation of the spec that the rest is about; -1
-	// until the controller has seen the report.
+	// observedGeneration is the generation of the spec that the status
+	// describes; -1 until the controller has seen the report.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// lastScheduleTime is the slot that a report was last made for.
+	// lastScheduleTime is the slot of the last scheduled report.
 	// +optional
 	LastScheduleTime *metav1.Time `json:"lastScheduleTime,omitempty"`
 
-	// nextScheduleTime is when the next report is due; none while the report is
-	// suspended.
+	// nextScheduleTime is when the next report is due. It is omitted while the
+	// report is suspended.
 	// +optional
 	NextScheduleTime *metav1.Time `json:"nextScheduleTime,omitempty"`
 
 	// lastHandledRunRequest is the value of the annotation
-	// monitoring.watchbill.dev/run-requested-at that was handled last.
+	// monitoring.watchbill.dev/run-requested-at that was last handled.
 	// +optional
 	LastHandledRunRequest string `json:"lastHandledRunRequest,omitempty"`
 
-	// lastRun is the newest run that is over.
+	// lastRun is the newest finished run.
 	// +optional
 	LastRun *Run `json:"lastRun,omitempty"`
 
-	// objectives are what the last report found.
+	// objectives are the results of the last report.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Objectives []ObjectiveStatus `json:"objectives,omitempty"`
 
 	// conditions are Ready, Scheduled, RulesInstalled and ReportHealthy, and
-	// Stalled while the controller cannot go on until the spec or the cluster is
-	// changed.
+	// Stalled while the controller cannot continue until the spec or the
+	// cluster is changed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -46,24 +46,24 @@ type MonitoringReportStatus struct {
 
 // Run is one run of the report.
 type Run struct {
-	// reportID is the id under which Watchbill keeps the report.
+	// reportID is the id of the report in Watchbill.
 	// +optional
 	ReportID string `json:"reportID,omitempty"`
 
-	// job that made the report.
+	// job that created the report.
 	// +optional
 	Job string `json:"job,omitempty"`
 
-	// window that the report is of.
+	// window that the report covers.
 	// +optional
 	Window *Window `json:"window,omitempty"`
 
-	// completedAt is when the run was over.
+	// completedAt is when the run finished.
 	// +optional
 	CompletedAt *metav1.Time `json:"completedAt,omitempty"`
 
-	// verdict is Pass, Fail (an objective was missed), NoData (there was nothing
-	// to judge by) or Error (there is no report).
+	// verdict is Pass, Fail (an objective was missed), NoData (no objective
+	// could be checked) or Error (there is no report).
 	// +optional
 	Verdict Verdict `json:"verdict,omitempty"`
 
@@ -71,24 +71,24 @@ type Run struct {
 	// +optional
 	Summary string `json:"summary,omitempty"`
 
-	// outputs say how the report was delivered, in the order of the spec's.
+	// outputs are the deliveries of the report, in the order of spec.outputs.
 	// +optional
 	// +listType=atomic
 	Outputs []OutputStatus `json:"outputs,omitempty"`
 }
 
-// Window is a span of time.
+// Window is a period of time.
 type Window struct {
-	// from is where it begins.
+	// from is the start, inclusive.
 	// +required
 	From metav1.Time `json:"from"`
 
-	// to is where it ends; not in it any more.
+	// to is the end, exclusive.
 	// +required
 	To metav1.Time `json:"to"`
 }
 
-// Verdict is what a run came to.
+// Verdict is the result of a run.
 //
 // +kubebuilder:validation:Enum=Pass;Fail;NoData;Error
 type Verdict string
@@ -101,43 +101,44 @@ const (
 	VerdictError  Verdict = "Error"
 )
 
-// OutputStatus says how a report was delivered to one place.
+// OutputStatus is the result of delivering a report to one output.
 type OutputStatus struct {
-	// output names the place.
+	// output is the name of the output.
 	// +required
 	Output string `json:"output"`
 
-	// delivered says whether the report is there.
+	// delivered reports whether the delivery succeeded.
 	// +required
 	Delivered bool `json:"delivered"`
 
-	// message says why not, or what else went wrong.
+	// message explains a failure or another problem.
 	// +optional
 	Message string `json:"message,omitempty"`
 }
 
-// ObjectiveStatus is an objective measured, in words for people; the report
-// has the exact figures.
+// ObjectiveStatus is the result of an objective, formatted for reading. The
+// report has the exact figures.
 type ObjectiveStatus struct {
 	// name of the objective.
 	// +required
 	Name string `json:"name"`
 
-	// target is the figure that it should be, such as "< 200 ms".
+	// target is the limit, such as "< 200 ms".
 	// +required
 	Target string `json:"target"`
 
-	// actual is the figure that it was; left out where there was no data.
+	// actual is the measured figure. It is omitted if there was no data.
 	// +optional
 	Actual string `json:"actual,omitempty"`
 
-	// met says whether the target was met; left out where there was no data.
+	// met reports whether the target was met. It is omitted if there was no
+	// data.
 	// +optional
 	Met *bool `json:"met,omitempty"`
 
-	// errorBudgetRemaining is the share of the window's error budget that is left,
-	// such as "62 %"; less than nothing where more was spent. Left out for
-	// objectives that have no such budget.
+	// errorBudgetRemaining is the remaining share of the window's error
+	// budget, such as "62 %". It is negative if more was spent. Objectives
+	// without an error budget have none.
 	// +optional
 	ErrorBudgetRemaining string `json:"errorBudgetRemaining,omitempty"`
 }

@@ -78,9 +78,9 @@ func listAgents(ctx context.Context, c console, api *client, how listing, params
 	var now time.Time
 	agents, more, err := pages(how.limit, 500, func(size int32, cursor *string) ([]openapi.Agent, string, error) {
 		params.Limit, params.Cursor = &size, cursor
-		answer, err := read(api.ListAgents(ctx, &params))
-		page, err := decoded[openapi.AgentList](answer, err)
-		now = answer.at
+		response, err := read(api.ListAgents(ctx, &params))
+		page, err := decoded[openapi.AgentList](response, err)
+		now = response.at
 		return page.Agents, page.NextCursor, err
 	})
 	if err != nil {

@@ -84,8 +84,8 @@ func contains(run, e *openapi.Execution) bool {
 	return run.CreatedAt.Before(e.CreatedAt) && !end(run).Before(end(e))
 }
 
-// sameError reports whether a run's error says nothing beyond that of its cause. Frameworks wrap errors, so one may
-// contain the other.
+// sameError reports whether a run's error adds nothing to that of its cause. Frameworks wrap errors, so one may contain
+// the other.
 func sameError(cause, run openapi.Execution) bool {
 	inner, outer := deref(cause.ErrorMessage), deref(run.ErrorMessage)
 	return outer == "" || inner != "" && (strings.Contains(outer, inner) || strings.Contains(inner, outer))

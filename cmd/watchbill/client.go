@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	maxAnswer = 64 << 20 // bytes of a response
-	maxSecret = 64 << 10 // bytes of a token file
-	maxCAFile = 4 << 20  // bytes
+	maxResponse = 64 << 20 // bytes of a response
+	maxSecret   = 64 << 10 // bytes of a token file
+	maxCAFile   = 4 << 20  // bytes
 
 	adminToken = "admin token" // its name in messages
 )
@@ -180,7 +180,7 @@ func (e *exchange) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, e.failed(req.Context(), err)
 	}
-	resp.Body = &body{ReadCloser: resp.Body, left: cmp.Or(e.maxBody, maxAnswer), failed: func(err error) error { return e.failed(req.Context(), err) }}
+	resp.Body = &body{ReadCloser: resp.Body, left: cmp.Or(e.maxBody, maxResponse), failed: func(err error) error { return e.failed(req.Context(), err) }}
 	if resp.StatusCode < http.StatusMultipleChoices {
 		return resp, nil
 	}
@@ -204,7 +204,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the response is over %d bytes", maxAnswer)
+		return 0, fmt.Errorf("the response is over %d bytes", maxResponse)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

@@ -217,12 +217,12 @@ func TestPersist(t *testing.T) {
 	away := &refusal{problem: &openapi.Problem{Status: 503, Code: "unavailable", Detail: "away"}}
 	final := errors.New("final")
 	for _, test := range []struct {
-		name  string
-		call  func(n int) error
-		calls int
-		took  time.Duration
-		want  error
-		said  int
+		name    string
+		call    func(n int) error
+		calls   int
+		took    time.Duration
+		want    error
+		notices int
 	}{
 		{"at once", func(int) error { return nil }, 1, 0, nil, 0},
 		{"final", func(int) error { return final }, 1, 0, final, 0},
@@ -242,11 +242,11 @@ func TestPersist(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				calls, said, start := 0, 0, time.Now()
-				err := persist(t.Context(), func(string) { said++ }, func() error { calls++; return test.call(calls - 1) })
-				if !errors.Is(err, test.want) || calls != test.calls || time.Since(start) != test.took || said != test.said {
+				calls, notices, start := 0, 0, time.Now()
+				err := persist(t.Context(), func(string) { notices++ }, func() error { calls++; return test.call(calls - 1) })
+				if !errors.Is(err, test.want) || calls != test.calls || time.Since(start) != test.took || notices != test.notices {
 					t.Errorf("want %v after %d calls, %s and %d words, got %v, %d, %s and %d",
-						test.want, test.calls, test.took, test.said, err, calls, time.Since(start), said)
+						test.want, test.calls, test.took, test.notices, err, calls, time.Since(start), notices)
 				}
 			})
 		})

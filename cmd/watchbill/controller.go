@@ -93,7 +93,7 @@ func (o *controllerOptions) bind(flags *pflag.FlagSet) {
 	flags.StringToStringVar(&o.controllerSelector, "controller-metrics-selector", nil, "`labels` that select the controller's series in Prometheus, such as job=watchbill-controller")
 	flags.StringVar(&o.runbookURL, "runbook-url", rules.DefaultRunbookURL, "base `URL` of the alerts' runbooks, for reports that name none")
 	flags.StringVar(&o.rulesTarget, "rules-target", string(rules.Prometheus), "`system` that evaluates the rules: prometheus, victoriametrics or mimir")
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "`file` that says how to reach the cluster (default: $KUBECONFIG, or the Pod's own account)")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "`kubeconfig `file` of the cluster (default: $KUBECONFIG, or the Pod's own account)")
 	o.logs.bind(flags)
 }
 

@@ -117,7 +117,7 @@ func TestController(t *testing.T) {
 			case code := <-done:
 				t.Fatalf("it ended: exit %d\n%s%s", code, out.String(), faults.String())
 			case <-deadline.Done():
-				t.Fatalf("in vain waited until %s", what)
+				t.Fatalf("timed out waiting until %s", what)
 			case <-tick.C:
 			}
 		}

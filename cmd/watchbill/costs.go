@@ -49,8 +49,8 @@ part of it comes from estimated tokens; "unknown", that no part of it is known.`
 			if o.user != "" {
 				params.UserID = &o.user
 			}
-			answer, err := read(api.GetCosts(cmd.Context(), &params))
-			costs, err := decoded[openapi.CostsAnswer](answer, err)
+			response, err := read(api.GetCosts(cmd.Context(), &params))
+			costs, err := decoded[openapi.CostsAnswer](response, err)
 			if err != nil {
 				return err
 			}
@@ -196,9 +196,9 @@ JOINED counts further spans or records of the same call; they are not listed, an
 func listActivity(ctx context.Context, c console, api *client, user string, how listing) error {
 	var now time.Time
 	all, more, err := pages(how.limit, 50, func(size int32, cursor *string) ([]openapi.Execution, string, error) {
-		answer, err := read(api.ListUserActivity(ctx, user, &openapi.ListUserActivityParams{Limit: &size, Cursor: cursor}))
-		page, err := decoded[openapi.UserActivityList](answer, err)
-		now = answer.at
+		response, err := read(api.ListUserActivity(ctx, user, &openapi.ListUserActivityParams{Limit: &size, Cursor: cursor}))
+		page, err := decoded[openapi.UserActivityList](response, err)
+		now = response.at
 		return page.Activity, page.NextCursor, err
 	})
 	if err != nil {

@@ -79,9 +79,9 @@ func listDeployments(ctx context.Context, c console, api *client, how listing, p
 	// A deployment may include 64 KiB of output, so the pages are smaller than those of agents.
 	deployments, more, err := pages(how.limit, 100, func(size int32, cursor *string) ([]openapi.Deployment, string, error) {
 		params.Limit, params.Cursor = &size, cursor
-		answer, err := read(api.ListDeployments(ctx, &params))
-		page, err := decoded[openapi.DeploymentList](answer, err)
-		now = answer.at
+		response, err := read(api.ListDeployments(ctx, &params))
+		page, err := decoded[openapi.DeploymentList](response, err)
+		now = response.at
 		return page.Deployments, page.NextCursor, err
 	})
 	if err != nil {

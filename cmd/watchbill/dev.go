@@ -113,7 +113,7 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	return live(ctx, std, o, config, logs)
 }
 
-// prepareGateway sets up the gateway's agents and spool beside the database, unless flags say otherwise.
+// prepareGateway sets up the gateway's agents and spool in the data folder, unless flags set other paths.
 func (o devOptions) prepareGateway(config *replica.Config) error {
 	if config.Executions.SpoolDir == replica.Defaults().Executions.SpoolDir {
 		config.Executions.SpoolDir = filepath.Join(o.dataDir, "spool")

@@ -56,9 +56,9 @@ func listExecutionErrors(ctx context.Context, c console, api *client, how listin
 	var now time.Time
 	// An execution may include its input and output, so the pages are small.
 	failed, more, err := pages(how.limit, 50, func(size int32, cursor *string) ([]openapi.Execution, string, error) {
-		answer, err := read(api.ListExecutionErrors(ctx, &openapi.ListExecutionErrorsParams{Limit: &size, Cursor: cursor}))
-		page, err := decoded[openapi.ExecutionErrorList](answer, err)
-		now = answer.at
+		response, err := read(api.ListExecutionErrors(ctx, &openapi.ListExecutionErrorsParams{Limit: &size, Cursor: cursor}))
+		page, err := decoded[openapi.ExecutionErrorList](response, err)
+		now = response.at
 		return page.Errors, page.NextCursor, err
 	})
 	if err != nil {

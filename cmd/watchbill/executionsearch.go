@@ -135,9 +135,9 @@ func listExecutions(ctx context.Context, c console, api *client, params openapi.
 	var now time.Time
 	all, more, err := pages(how.limit, 500, func(size int32, cursor *string) ([]openapi.ExecutionSummary, string, error) {
 		params.Limit, params.Cursor = &size, cursor
-		answer, err := read(api.ListExecutions(ctx, &params))
-		page, err := decoded[openapi.ExecutionSummaryList](answer, err)
-		now = answer.at
+		response, err := read(api.ListExecutions(ctx, &params))
+		page, err := decoded[openapi.ExecutionSummaryList](response, err)
+		now = response.at
 		return page.Executions, page.NextCursor, err
 	})
 	if err != nil {
@@ -221,8 +221,8 @@ func executionShowCommand(std stdio, env func(string) (string, bool)) *cobra.Com
 				return err
 			}
 			defer api.close()
-			answer, err := read(api.GetExecution(cmd.Context(), args[0], &params))
-			got, err := decoded[openapi.ExecutionAnswer](answer, err)
+			response, err := read(api.GetExecution(cmd.Context(), args[0], &params))
+			got, err := decoded[openapi.ExecutionAnswer](response, err)
 			if err != nil {
 				return err
 			}

@@ -120,7 +120,7 @@ func (l *logTail) next(ctx context.Context) (read int, over bool, err error) {
 		return int(n), false, fmt.Errorf("read the log: %w", err)
 	}
 	if end != l.offset {
-		return int(n), false, fmt.Errorf("the log continues at %d, not at %d as the server says", l.offset, end)
+		return int(n), false, fmt.Errorf("the log continues at %d, but the server reports %d", l.offset, end)
 	}
 	return int(n), resp.Header.Get("Watchbill-Log-Complete") == strconv.FormatBool(true), nil
 }

@@ -74,8 +74,8 @@ func dropExecutionNames(ctx context.Context, c console, api *client, written []s
 }
 
 func listExecutionNames(ctx context.Context, c console, api *client, how style) error {
-	answer, err := read(api.ListNames(ctx))
-	list, err := decoded[openapi.NameList](answer, err)
+	response, err := read(api.ListNames(ctx))
+	list, err := decoded[openapi.NameList](response, err)
 	if err != nil {
 		return err
 	}

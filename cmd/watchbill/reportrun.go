@@ -25,17 +25,17 @@ type reportRun struct {
 	connection                               connection
 	spec, jobName, tokenFile, terminationLog string
 
-	forReport   time.Duration // to get the report, retries included
-	forAnswer   time.Duration // for each response
-	forAccess   time.Duration // for which 401 and 403 are retried: a renewed token may be newer than its permissions
-	forDelivery time.Duration // for all outputs together
-	pause       time.Duration // after the first attempt; doubled after each, up to 30 s
-	deliver     delivery.Options
+	forReport       time.Duration // to get the report, retries included
+	responseTimeout time.Duration // for each response
+	forAccess       time.Duration // for which 401 and 403 are retried: a renewed token may be newer than its permissions
+	forDelivery     time.Duration // for all outputs together
+	pause           time.Duration // after the first attempt; doubled after each, up to 30 s
+	deliver         delivery.Options
 }
 
 func reportRunCommand(std stdio, env func(string) (string, bool)) *cobra.Command {
 	o := reportRun{
-		forReport: 5 * time.Minute, forAnswer: 2 * time.Minute, forAccess: time.Minute, forDelivery: 4 * time.Minute, pause: time.Second,
+		forReport: 5 * time.Minute, responseTimeout: 2 * time.Minute, forAccess: time.Minute, forDelivery: 4 * time.Minute, pause: time.Second,
 		deliver: delivery.Options{Now: time.Now, Random: rand.Float64, UserAgent: "watchbill/" + buildVersion()},
 	}
 	cmd := &cobra.Command{
@@ -127,7 +127,7 @@ func (o *reportRun) create(ctx context.Context, c console, transport *http.Trans
 		return report.Document{}, fmt.Errorf("encode the request: %w", err)
 	}
 	api := newClient(&exchange{
-		server: strings.TrimSuffix(o.connection.server, "/"), tokenKind: "token", tokenSource: "the Pod's ServiceAccount", timeout: o.forAnswer,
+		server: strings.TrimSuffix(o.connection.server, "/"), tokenKind: "token", tokenSource: "the Pod's ServiceAccount", timeout: o.responseTimeout,
 	}, transport)
 	defer api.close()
 	began := time.Now()

@@ -73,7 +73,7 @@ func (p *aPod) patient(ctx context.Context, change func(*reportRun)) outcome {
 	o := reportRun{
 		connection: connection{server: p.env["WATCHBILL_SERVER"]}, spec: string(spec), jobName: p.env["WATCHBILL_JOB_NAME"],
 		tokenFile: p.env["WATCHBILL_TOKEN_FILE"], terminationLog: p.env["WATCHBILL_TERMINATION_LOG"],
-		forReport: 30 * time.Second, forAnswer: 10 * time.Second, forAccess: 10 * time.Second, forDelivery: 10 * time.Second, pause: time.Millisecond,
+		forReport: 30 * time.Second, responseTimeout: 10 * time.Second, forAccess: 10 * time.Second, forDelivery: 10 * time.Second, pause: time.Millisecond,
 		deliver: delivery.Options{Now: time.Now, Random: func() float64 { return 0.5 }, Pause: time.Millisecond},
 	}
 	change(&o)
@@ -311,7 +311,7 @@ func TestReportRunOfBadSpec(t *testing.T) {
 		{"{", nil, []string{"--spec: the spec cannot be read: unexpected EOF"}},
 		{`{"namespace":"a","name":"b","schedule":"0 0 31 2 *","timeZone":"Mars","compareWith":"None","keep":0}`, []string{"WATCHBILL_SERVER", "localhost"}, []string{
 			`--spec: timeZone: must be a name of the IANA's database, such as Europe/Berlin, not "Mars"`,
-			`--spec: schedule: "0 0 31 2 *" never comes`, "--spec: keep: must be a whole number from 1 to 1000, not 0",
+			`--spec: schedule: "0 0 31 2 *" never comes due`, "--spec: keep: must be a whole number from 1 to 1000, not 0",
 			`--server: must be a URL such as https://watchbill.example, not "localhost"`,
 		}},
 		{

@@ -137,7 +137,7 @@ WATCHBILL_SERVER and ADMIN_TOKEN.`,
 // offline is the title of the commands that need no server.
 const offline = "Work without a server:"
 
-// usageFooter ends the help of every command that has flags of its own.
+// usageFooter ends the help of every command with its own flags.
 const usageFooter = `
 Every flag can also be set by an environment variable: --some-flag by WATCHBILL_SOME_FLAG.
 `

@@ -61,7 +61,7 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&config.ConnectionMaxAge, "connection-max-age", config.ConnectionMaxAge, "max age of a client's connection before it is closed, so that clients move to new replicas; 0 means no limit")
 	flags.IntVar(&config.MaxConnections, "max-connections", config.MaxConnections, "max connections of clients to the API; beyond it idle ones are closed; 0 derives it from the limits on open files and memory")
 	flags.Int64Var(&config.BodyMemory, "body-memory", config.BodyMemory, "max bytes of request bodies in memory at once; 0 means an eighth of the memory limit, at most 256 MiB")
-	flags.Int64Var(&config.AnswerMemory, "answer-memory", config.AnswerMemory, "max bytes of large responses in memory for clients that read slowly; 0 means a sixteenth of the memory limit, at most 64 MiB")
+	flags.Int64Var(&config.ResponseMemory, "answer-memory", config.ResponseMemory, "max bytes of large responses in memory for clients that read slowly; 0 means a sixteenth of the memory limit, at most 64 MiB")
 	flags.DurationVar(&config.ShutdownDelay, "shutdown-delay", 0, "how long to keep serving after SIGTERM, with /readyz at 503, so that load balancers stop sending requests")
 	flags.DurationVar(&config.ShutdownTimeout, "shutdown-timeout", config.ShutdownTimeout, "how long requests in progress may take to finish on shutdown")
 	flags.Float64Var(&config.PollBudget, "poll-budget", config.PollBudget, "max polls per second of the whole fleet; above it agents are asked to poll less often")
@@ -107,7 +107,7 @@ func bindExecutions(flags *pflag.FlagSet, config *replica.Config) {
 func bindKubernetes(flags *pflag.FlagSet, config *replica.KubernetesConfig) {
 	flags.BoolVar(&config.Auth, "kubernetes-auth", false, "let Kubernetes ServiceAccounts make and read reports for namespaces where they may create and get monitoringreports/run")
 	flags.StringVar(&config.Audience, "kubernetes-audience", config.Audience, "`audience` that tokens of Kubernetes ServiceAccounts must be issued for")
-	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "`file` that says how to reach Kubernetes (default: the Pod's own account, $KUBECONFIG or ~/.kube/config)")
+	flags.StringVar(&config.Kubeconfig, "kubeconfig", "", "kubeconfig `file` of the cluster (default: the Pod's own account, $KUBECONFIG or ~/.kube/config)")
 }
 
 func bindDatabase(flags *pflag.FlagSet, config *replica.Config) {

@@ -9,7 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// argumentError describes what is wrong with a command's arguments, and the correct usage.
+// argumentError describes the fault in a command's arguments, and the correct usage.
 func argumentError(cmd *cobra.Command, args []string) error {
 	switch {
 	case cmd.HasAvailableSubCommands():

@@ -70,7 +70,8 @@ func (s *statusLine) end() {
 	s.shown = ""
 }
 
-// progress shows on a terminal what is being done if it takes longer than progressAfter. A nil progress does nothing.
+// progress shows the current operation on a terminal if it takes longer than progressAfter. A nil progress does
+// nothing.
 type progress struct {
 	console
 	doing chan string
@@ -110,7 +111,7 @@ func (p *progress) run(doing string) {
 	}
 }
 
-// now changes what is shown.
+// now changes the operation that is shown.
 func (p *progress) now(doing string) {
 	if p != nil {
 		p.doing <- doing

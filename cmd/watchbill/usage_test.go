@@ -34,7 +34,7 @@ func TestBadUsage(t *testing.T) {
 			"--hours: cannot be combined with from and to", "--token-file: " + empty + " is empty",
 		}},
 		{"report|--from|2026-01-15T09:00:00Z|--output|a.htm|--log-dir|" + dir + "/none", []string{"ADMIN_TOKEN", "x"}, []string{
-			"--to: is missing beside from",
+			"--to: is required with from",
 			"--log-dir: open " + dir + "/none: no such file or directory",
 		}},
 		{"report|--format|yaml|--timeout|0s", []string{"ADMIN_TOKEN", "x"}, []string{

@@ -42,11 +42,19 @@ var (
 		`lest`,
 		`goes? before the`,
 		`is away`,
+		`whoever`,
+		`in vain`,
+		`less than nothing`,
+		`if need be`,
+		`(few|many) times each`,
+		`this path answers`,
+		`as (it|they) comes?`,
+		`what (it|they) (is|are) to be compared with`,
+		`no matter of`,
 	)
 	// notInDocs lists phrases that Markdown and the chart's notes may not contain either.
 	notInDocs = phrases(
 		`dearest`,
-		`whoever`,
 		`(is|are|was|were|be|been|being) told`,
 		`given up`,
 		`but for`,

@@ -1,6 +1,6 @@
 package execution
 
-// Usage says how the tokens of a model call are known.
+// Usage is the source of a model call's token counts.
 type Usage string
 
 // The kinds of Usage.

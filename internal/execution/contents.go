@@ -57,13 +57,13 @@ func first(a, b json.RawMessage) json.RawMessage {
 func listOf(contents []Content, part func(Content) json.RawMessage) json.RawMessage {
 	var all json.RawMessage
 	for _, c := range contents {
-		if said := part(c); c.Message && said != nil {
+		if contents := part(c); c.Message && contents != nil {
 			if all == nil {
 				all = json.RawMessage{'['}
 			} else {
 				all = append(all, ',')
 			}
-			all = append(all, said...)
+			all = append(all, contents...)
 		}
 	}
 	if all == nil {

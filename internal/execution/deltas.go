@@ -10,8 +10,8 @@ const (
 	DayWide     = 24 * time.Hour
 )
 
-// Capped says which names of an execution are counted as Other in the rollups. It is stored with the row, so that what was
-// added there can be subtracted there.
+// Capped is the set of an execution's names that the rollups count as Other. It is stored with the row, so that figures
+// are subtracted from where they were added.
 type Capped int16
 
 // The bits of Capped.
@@ -28,9 +28,10 @@ type Row struct {
 
 // Committed is the result of a committed batch.
 type Committed struct {
-	// New says for each execution whether it was stored; the others are duplicates.
+	// New reports for each execution whether it was stored; the others are duplicates.
 	New []bool
-	// Erased says for each execution whether it was dropped because its user was erased after it began; nil if none was.
+	// Erased reports for each execution whether it was dropped because its user was erased after it began; nil if none
+	// was.
 	Erased []bool
 	// Settled are the new executions that no late ancestor will change.
 	Settled []Execution

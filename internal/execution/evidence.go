@@ -1,6 +1,6 @@
 package execution
 
-// Evidence says how well the cost of executions is known. Like Measures it consists of integers.
+// Evidence counts how well the cost of executions is known. Like Measures it consists of integers.
 type Evidence struct {
 	UnknownUsage int64 // executions whose Usage is unknown or estimated
 	Estimated    int64 // nano-USD, the part of Cost of estimated usage

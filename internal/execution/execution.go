@@ -78,8 +78,8 @@ type Execution struct {
 
 	TraceID, SpanID, ParentSpanID string // lower-case hexadecimal; empty if it is not a span
 
-	// Request says that it counts as a request. Calls and tool uses of an agent's run belong to the run's request, so that
-	// a request counts once in every total.
+	// Request reports whether it counts as a request. Calls and tool uses of an agent's run belong to the run's
+	// request, so that a request counts once in every total.
 	Request bool
 }
 
@@ -124,8 +124,8 @@ const (
 	RoleTool Role = "tool" // a use of a tool
 )
 
-// Span is a span's place in its trace and what it says about spans around it. Children usually arrive before the parent that
-// names their agent.
+// Span is a span's place in its trace and its information about other spans. Children usually arrive before the parent
+// that names their agent.
 type Span struct {
 	TraceID, SpanID, ParentSpanID string // ParentSpanID is empty for the root
 	Agent, User, Session          string // as named by the span itself; may be empty

@@ -17,7 +17,7 @@ const (
 	MinPayload     = 256      // minimum of the setting, so that a truncated payload has a beginning
 )
 
-// PayloadPolicy says what is kept of executions' inputs and outputs.
+// PayloadPolicy limits what is stored of executions' inputs and outputs.
 type PayloadPolicy struct {
 	Max    int  // bytes of each of input and output; 0: DefaultPayload
 	Refuse bool // reject larger ones instead of truncating them
@@ -111,8 +111,8 @@ func (p PayloadPolicy) errorMessage(message string) string {
 		}
 		return s[:end]
 	})
-	if said := head + mark; p.Redact.Text(said) == said {
-		return said
+	if cut := head + mark; p.Redact.Text(cut) == cut {
+		return cut
 	}
 	return head
 }

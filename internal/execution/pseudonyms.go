@@ -64,7 +64,7 @@ func NewPseudonyms(keys string, rules redact.Rules) (*Pseudonyms, error) {
 	return p, nil
 }
 
-// User returns what is stored instead of a user's id.
+// User returns the pseudonym to store instead of a user's id.
 func (p *Pseudonyms) User(id string) string {
 	if p == nil {
 		return id

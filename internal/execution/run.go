@@ -16,7 +16,7 @@ type Prompt struct {
 	Options   json.RawMessage // an object passed to the agent; may be nil
 }
 
-// Event is a part of a run's answer for the client.
+// Event is a part of a run's output for the client.
 type Event struct {
 	Name string // started, delta, completed or error; empty for a heartbeat, which has no data
 	Data any    // sent as JSON
@@ -52,7 +52,7 @@ func PositionOf(e Execution) Position {
 	return Position{CreatedAt: e.CreatedAt.UnixMicro(), UserID: e.UserID, ID: e.ID}
 }
 
-// Erased counts what was deleted of a user.
+// Erased counts a user's deleted rows.
 type Erased struct {
 	Executions int64
 	Rollups    int64

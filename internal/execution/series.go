@@ -142,7 +142,7 @@ type SeriesOf struct {
 	Points []Point
 }
 
-// SeriesSet is the answer to a SeriesQuery.
+// SeriesSet is the result of a SeriesQuery.
 type SeriesSet struct {
 	Window Window
 	Step   Step

@@ -56,8 +56,8 @@ var ErrUnavailable = &Error{Kind: Unavailable, Code: "unavailable", Detail: "the
 // ErrShuttingDown is returned when this replica is shutting down. Another replica may accept the request.
 var ErrShuttingDown = UnavailableBecause("this replica is shutting down; try again")
 
-// ErrNoAnswer is returned when a deadline passes.
-var ErrNoAnswer = UnavailableBecause("the request timed out; try again later")
+// ErrNoResponse is returned when a deadline passes.
+var ErrNoResponse = UnavailableBecause("the request timed out; try again later")
 
 // UnavailableBecause returns a copy of ErrUnavailable with another message.
 func UnavailableBecause(format string, args ...any) *Error {

@@ -29,7 +29,7 @@ type Event struct {
 	Time  time.Time
 	Kind  EventKind
 	ID    string // of the object; (Time, Kind, ID) is the event's key
-	Actor string // who did it; empty if unknown
+	Actor string // the caller that caused it; empty if unknown
 
 	AgentID, DeploymentID, ReportID string
 	Name, Status, Message           string

@@ -16,9 +16,9 @@ import (
 
 func TestAgentState(t *testing.T) {
 	for _, tt := range []struct {
-		silent time.Duration
-		told   time.Duration
-		want   fleet.State
+		silent   time.Duration
+		interval time.Duration
+		want     fleet.State
 	}{
 		{15*time.Second + fleet.PresenceLag, 0, fleet.Online},
 		{15*time.Second + fleet.PresenceLag + 1, 0, fleet.Late},
@@ -27,9 +27,9 @@ func TestAgentState(t *testing.T) {
 		{time.Minute + fleet.PresenceLag + 1, 60 * time.Second, fleet.Online},
 		{-time.Hour, 0, fleet.Online}, // a clock that was set back
 	} {
-		a := fleet.Agent{PollInterval: 10 * time.Second, Presence: fleet.Presence{LastSeenAt: noon.Add(-tt.silent), Interval: tt.told}}
+		a := fleet.Agent{PollInterval: 10 * time.Second, Presence: fleet.Presence{LastSeenAt: noon.Add(-tt.silent), Interval: tt.interval}}
 		if got := a.State(noon); got != tt.want {
-			t.Errorf("silent for %s, told %s: want %s, got %s", tt.silent, tt.told, tt.want, got)
+			t.Errorf("silent for %s, told %s: want %s, got %s", tt.silent, tt.interval, tt.want, got)
 		}
 	}
 	if got := new(fleet.Agent).State(noon); got != fleet.Offline {

@@ -57,8 +57,8 @@ func TestFloorsShareTheBudget(t *testing.T) {
 		groups := map[string]float64{}
 		total := 0.0
 		for _, d := range demand {
-			told := max(d.Interval, floors[d.Group])
-			total += float64(d.Agents) / told.Seconds()
+			interval := max(d.Interval, floors[d.Group])
+			total += float64(d.Agents) / interval.Seconds()
 			groups[d.Group] += float64(d.Agents) / d.Interval.Seconds()
 		}
 		if total > budget*1.0001 {

@@ -179,6 +179,6 @@ func (a *Attempt) records(r Report) bool {
 		agrees(r.Progress, a.Progress) && agrees(r.Message, a.Message) && agrees(r.Output, a.Output)
 }
 
-func agrees[T comparable](said, recorded *T) bool {
-	return said == nil || recorded != nil && *said == *recorded
+func agrees[T comparable](reported, recorded *T) bool {
+	return reported == nil || recorded != nil && *reported == *recorded
 }

@@ -46,7 +46,7 @@ type Executions struct {
 	Stored uint64 `json:"stored"`
 }
 
-// Sources are what a replica knows already. They return at once and ask nobody. known is false if nothing is known yet.
+// Sources return what a replica already knows, without waiting. known is false if nothing is known yet.
 type Sources struct {
 	Fleet  func() (f Fleet, known bool)
 	Spend  func() (s Spend, known bool)

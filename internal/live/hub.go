@@ -1,5 +1,5 @@
-// Package live tells viewers what changes, as a replica learns of it. Everything is published once, whatever the number
-// of viewers, and nothing is queried for them. The package knows no HTTP.
+// Package live notifies viewers of changes as the replica learns of them. Each change is published once, whatever the
+// number of viewers, and no query runs for them. The package knows no HTTP.
 package live
 
 import (
@@ -73,8 +73,8 @@ func NewHub(limit int, random io.Reader) (*Hub, error) {
 type Event struct {
 	Name string // of lower-case letters
 	Data any    // encoded as JSON
-	// State is set if the event says how something is, and not only that it changed. It is published only if it differs
-	// from the last of its name. New viewers get the last one.
+	// State is set if the event contains the current state and not only a change. It is published only if it differs
+	// from the last event of its name. New viewers get the last one.
 	State bool
 }
 

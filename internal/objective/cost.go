@@ -49,7 +49,7 @@ func (o *Cost) resolve(f fields) Resolved {
 	return r
 }
 
-// costliestDay measures the most expensive day, with what is unknown on all days.
+// costliestDay measures the most expensive day, with the unknown costs of all days.
 func costliestDay(d Data) reading {
 	days := d.SpentByDay()
 	var all execution.Spend

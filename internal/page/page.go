@@ -153,7 +153,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch a, ok := p.find(at); {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		header.Set("Allow", "GET, HEAD")
-		refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "this path answers GET, HEAD")
+		refuse(w, http.StatusMethodNotAllowed, "method_not_allowed", "method not allowed; use GET or HEAD")
 	case len(p.assets) == 0:
 		header.Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusNotFound)

@@ -57,7 +57,7 @@ type Decision struct {
 	Limits  []State // the limits that apply; of several buckets of one limit, the one with the fewest tokens
 
 	// If the demand is rejected:
-	RetryAfter time.Duration // until the same demand would be admitted, if no other comes first
+	RetryAfter time.Duration // until the same demand would be admitted, if no other is admitted before
 	Reached    Limit         // the limit that rejects it; of several, the one that does so for the longest
 	// TooMany reports that the demand exceeds the burst of Reached, so that waiting does not help. RetryAfter is then the
 	// time until the bucket is full.

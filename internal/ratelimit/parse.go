@@ -64,7 +64,7 @@ func parse(rule string) (Limit, []string) {
 	switch l.Scope = Scope(scope); l.Scope {
 	case Gateway, Ingest, Enroll:
 	default:
-		wrong = append(wrong, "what is limited must be gateway, ingest or enroll, not "+text.Quote(scope, 60))
+		wrong = append(wrong, "the scope must be gateway, ingest or enroll, not "+text.Quote(scope, 60))
 	}
 	switch l.By = By(by); {
 	case l.Scope == Enroll && (l.By == ByUser || l.By == ByAgent):

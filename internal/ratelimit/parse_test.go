@@ -58,7 +58,7 @@ func TestParse(t *testing.T) {
 func TestParseReportsTheFault(t *testing.T) {
 	t.Parallel()
 	const (
-		scope = "what is limited must be gateway, ingest or enroll, not "
+		scope = "the scope must be gateway, ingest or enroll, not "
 		by    = "whom it is limited for must be user, agent or token, not "
 		rate  = "the rate must be a whole number from 1 to 1000000000, not "
 		unit  = "the rate is per s, m, h or d, not per "
@@ -139,7 +139,7 @@ func TestParseOfSeveral(t *testing.T) {
 		"twice, with different bursts": {[]string{"gateway/user=5/s", "gateway/user=5/s:burst=9"}, `--limit "gateway/user=5/s:burst=9": duplicates another limit`},
 		"as many as there may be":      {many[:MaxLimits], ""},
 		"too many":                     {many, `--limit "ingest/user=17/h": ingest has more than 16 limits`},
-		"each fault":                   {[]string{"gateway=1/s", "x=1/s", "ingest=1/y"}, "--limit \"x=1/s\": what is limited must be gateway, ingest or enroll, not \"x\"\n--limit \"ingest=1/y\": the rate is per s, m, h or d, not per \"y\""},
+		"each fault":                   {[]string{"gateway=1/s", "x=1/s", "ingest=1/y"}, "--limit \"x=1/s\": the scope must be gateway, ingest or enroll, not \"x\"\n--limit \"ingest=1/y\": the rate is per s, m, h or d, not per \"y\""},
 	} {
 		limits, err := Parse(tt.rules)
 		if tt.want == "" && (err != nil || len(limits) != len(tt.rules)) || tt.want != "" && (err == nil || err.Error() != tt.want) {

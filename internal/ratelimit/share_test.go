@@ -20,13 +20,13 @@ import (
 type store struct {
 	now func() time.Time
 
-	mu       sync.Mutex
-	fullAt   map[[32]byte]time.Time
-	told     []Spent
-	err      error
-	stalled  bool
-	cleanUps int
-	largest  int // size of the largest exchange
+	mu        sync.Mutex
+	fullAt    map[[32]byte]time.Time
+	exchanged []Spent
+	err       error
+	stalled   bool
+	cleanUps  int
+	largest   int // size of the largest exchange
 }
 
 func newStore(now func() time.Time) *store { return &store{now: now, fullAt: map[[32]byte]time.Time{}} }
@@ -46,7 +46,7 @@ func (s *store) Exchange(ctx context.Context, spent []Spent) ([]time.Duration, e
 		return nil, errors.New("the keys are out of order")
 	}
 	s.largest = max(s.largest, len(spent))
-	s.told = append(s.told, spent...)
+	s.exchanged = append(s.exchanged, spent...)
 	now := s.now()
 	fullIn := make([]time.Duration, len(spent))
 	for i, one := range spent {
@@ -162,14 +162,14 @@ func TestSharedStateHoldsNoNames(t *testing.T) {
 		l.Take(Gateway, Subject{User: "bob"}, 5) // gets no bucket
 		mustSync(t, l)
 	}
-	for _, one := range s.told {
+	for _, one := range s.exchanged {
 		if bytes.Contains(one.Key[:], []byte("alice")) || bytes.Contains(one.Key[:], []byte{1, 2, 3}) {
 			t.Errorf("want a hash, got %q", one.Key)
 		}
 		keys[one.Key] = true
 	}
-	if len(keys) != len(s.told) || len(keys) != 4+3 {
-		t.Errorf("want a key for each rule and each one's bucket, got %d of %d", len(keys), len(s.told))
+	if len(keys) != len(s.exchanged) || len(keys) != 4+3 {
+		t.Errorf("want a key for each rule and each one's bucket, got %d of %d", len(keys), len(s.exchanged))
 	}
 }
 
@@ -210,8 +210,8 @@ func TestManyKeysAreExchangedInBatches(t *testing.T) {
 		b.Take(Gateway, user(strconv.Itoa(i)), 20)
 	}
 	mustSync(t, a, b)
-	if len(s.told) != 2*users || s.largest != exchangeAtOnce {
-		t.Errorf("want %d told, %d at once, got %d, %d", 2*users, exchangeAtOnce, len(s.told), s.largest)
+	if len(s.exchanged) != 2*users || s.largest != exchangeAtOnce {
+		t.Errorf("want %d told, %d at once, got %d, %d", 2*users, exchangeAtOnce, len(s.exchanged), s.largest)
 	}
 	for i := range users {
 		if got := remaining(b, strconv.Itoa(i)); got != 30 {
@@ -219,8 +219,8 @@ func TestManyKeysAreExchangedInBatches(t *testing.T) {
 		}
 	}
 	mustSync(t, a, b)
-	if len(s.told) != 2*users {
-		t.Errorf("where there is nothing new: want nothing told, got %d", len(s.told)-2*users)
+	if len(s.exchanged) != 2*users {
+		t.Errorf("where there is nothing new: want nothing told, got %d", len(s.exchanged)-2*users)
 	}
 }
 
@@ -289,21 +289,21 @@ func TestRun(t *testing.T) {
 			}
 		})
 		pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() } // in the bubble's time
-		told := func() (n int) { s.set(func(s *store) { n = len(s.told) }); return n }
+		exchanged := func() (n int) { s.set(func(s *store) { n = len(s.exchanged) }); return n }
 
 		pass(100 * time.Millisecond)
 		l.Take(Gateway, user("u"), 1)
 		pass(800 * time.Millisecond)
-		if told() != 0 {
+		if exchanged() != 0 {
 			t.Error("want nothing told before the second is over")
 		}
 		pass(200 * time.Millisecond)
-		if told() != 1 {
-			t.Errorf("want it told by then, got %d", told())
+		if exchanged() != 1 {
+			t.Errorf("want it told by then, got %d", exchanged())
 		}
 		pass(10 * time.Second)
-		if told() != 1 || l.Sample().Keys != 0 {
-			t.Errorf("want nothing more told, and the bucket forgotten: got %d, %+v", told(), l.Sample())
+		if exchanged() != 1 || l.Sample().Keys != 0 {
+			t.Errorf("want nothing more told, and the bucket forgotten: got %d, %+v", exchanged(), l.Sample())
 		}
 
 		s.set(func(s *store) { s.err = errors.New("away") })
@@ -331,12 +331,12 @@ func TestRun(t *testing.T) {
 		if s.cleanUps < 2 || s.cleanUps > 3 {
 			t.Errorf("want a clean-up each minute, got %d", s.cleanUps)
 		}
-		before := told()
+		before := exchanged()
 		l.Take(Gateway, user("v"), 1)
 		cancel()
 		done.Wait()
-		if told() != before+1 {
-			t.Errorf("want what was let in last told at the end, got %d", told()-before)
+		if exchanged() != before+1 {
+			t.Errorf("want what was let in last told at the end, got %d", exchanged()-before)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func (r *Rules) finds(text string) bool {
 	})
 }
 
-// mask replaces what was found with masks. Spans of only masks are unchanged, and no mask is ever cut.
+// mask replaces the found spans with masks. Spans of only masks are unchanged, and no mask is ever cut.
 func mask(text string, found [][]int) string {
 	if len(found) == 0 {
 		return text
@@ -50,7 +50,7 @@ func mask(text string, found [][]int) string {
 		for len(masks) > 0 && masks[0]+len(Mark) <= from {
 			masks = masks[1:]
 		}
-		covered := from // end of what is masked so far
+		covered := from // end of the masked part
 		for _, begin := range masks {
 			if begin >= to {
 				break

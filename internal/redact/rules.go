@@ -12,7 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/text"
 )
 
-// Mark replaces what is masked.
+// Mark replaces masked text.
 const Mark = "[redacted]"
 
 const (
@@ -70,7 +70,7 @@ func (r *Rules) add(rule string) error {
 	case !slices.Contains([]string{"key", "pattern", "builtin"}, kind):
 		return errors.New("must be key:NAME, pattern:REGEX or builtin:NAME")
 	case what == "":
-		return errors.New("says nothing after its colon")
+		return errors.New("has nothing after its colon")
 	case kind == "key" && strings.Contains(what, "*"):
 		r.globs = append(r.globs, fold(what))
 	case kind == "key":

@@ -112,7 +112,7 @@ func TestParseRedaction(t *testing.T) {
 	want := []string{
 		`"password": must be key:NAME, pattern:REGEX or builtin:NAME`,
 		`"keys:x": must be key:NAME, pattern:REGEX or builtin:NAME`,
-		`"key:": says nothing after its colon`,
+		`"key:": has nothing after its colon`,
 		"\"pattern:(\": error parsing regexp: missing closing ): `(`",
 		`"builtin:iban": is not built in; email, credit-card and secrets are`,
 		"\"pattern:a{1001}\": error parsing regexp: invalid repeat count: `{1001}`",

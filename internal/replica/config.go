@@ -49,7 +49,7 @@ type Config struct {
 	ConnectionMaxAge time.Duration // 0: connections are kept
 	MaxConnections   int           // of the API; 0: derived from the limits of files and memory
 	BodyMemory       int64         // maximum bytes of request bodies held at a time; 0: a share of the memory limit
-	AnswerMemory     int64         // maximum bytes of large responses held at a time; 0: likewise
+	ResponseMemory   int64         // maximum bytes of large responses held at a time; 0: likewise
 	ShutdownDelay    time.Duration // from unready until connections are refused, for load balancers to notice
 	ShutdownTimeout  time.Duration // for requests under way
 
@@ -137,7 +137,7 @@ func (c Config) Validate() error {
 	fault(c.ConnectionMaxAge < 0, "connection-max-age", "must not be negative")
 	fault(c.MaxConnections != 0 && (c.MaxConnections < 16 || c.MaxConnections > maxConnections), "max-connections", "must be from 16 to %d, or 0", maxConnections)
 	fault(c.BodyMemory != 0 && c.BodyMemory < minBudget, "body-memory", "must be at least %d, or 0", minBudget)
-	fault(c.AnswerMemory != 0 && c.AnswerMemory < minBudget, "answer-memory", "must be at least %d, or 0", minBudget)
+	fault(c.ResponseMemory != 0 && c.ResponseMemory < minBudget, "answer-memory", "must be at least %d, or 0", minBudget)
 	fault(c.ShutdownDelay < 0 || c.ShutdownDelay > time.Hour, "shutdown-delay", "must be from 0s to 1h")
 	fault(c.ShutdownTimeout <= 0, "shutdown-timeout", "must be more than 0")
 	fault(!(c.PollBudget > 0), "poll-budget", "must be more than 0")

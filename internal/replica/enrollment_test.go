@@ -9,12 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -124,7 +124,7 @@ func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 	}
 	n := start(t, database, func(c *replica.Config) { c.PollBudget = 100 })
 	honest := n.enroll("honest")
-	told := func(agent, token string) float64 {
+	pollInterval := func(agent, token string) float64 {
 		t.Helper()
 		_, a := n.pending(agent, token)
 		seconds, err := strconv.ParseFloat(a.header.Get("Watchbill-Poll-Interval"), 64)
@@ -133,11 +133,11 @@ func TestUnknownAgentsDoNotSlowOthers(t *testing.T) {
 		}
 		return seconds
 	}
-	eventually(t, 20*time.Second, "the fakes told to poll less often", func() bool { return told("fake-1", "fake-1") > 10 })
-	if got := told("fake-1", "fake-1"); got < 13 || got > 17 {
+	await.Until(t, "the fakes told to poll less often", func() bool { return pollInterval("fake-1", "fake-1") > 10 })
+	if got := pollInterval("fake-1", "fake-1"); got < 13 || got > 17 {
 		t.Errorf("a fake gets %.1f s, want 15 s", got)
 	}
-	if got := told("honest", honest); got > 11 {
+	if got := pollInterval("honest", honest); got > 11 {
 		t.Errorf("the honest agent gets %.1f s, want 10 s", got)
 	}
 }

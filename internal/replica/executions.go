@@ -216,7 +216,8 @@ func (e *executions) runSpool(ctx context.Context) error {
 	return e.spool.Run(ctx, e.ledger.Append)
 }
 
-// strains returns what is filling up because more arrives than can be stored, and what cannot be written.
+// strains returns descriptions of the buffers that are filling up, because more arrives than can be stored, and of what
+// cannot be written.
 func (e *executions) strains() []string {
 	const limit = 0.8
 	var all []string

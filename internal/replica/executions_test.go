@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/sdk"
 )
@@ -78,7 +79,7 @@ func TestExecutionsFromPromptToCosts(t *testing.T) {
 		t.Errorf("want an error event, got %s", got.body)
 	}
 	var m openapi.ExecutionMetrics
-	eventually(t, 10*time.Second, "both stored", func() bool { m = b.executionMetrics(); return m.TotalRequests == 2 })
+	await.Until(t, "both stored", func() bool { m = b.executionMetrics(); return m.TotalRequests == 2 })
 	if m.Successful != 1 || m.Failed != 1 || m.SuccessRate != 0.5 || m.TotalTokensUsed == 0 || m.AgentMetrics["main_orchestrator"].Count != 2 {
 		t.Errorf("metrics: got %+v", m)
 	}
@@ -111,13 +112,13 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, user string
-		tellings   int64
+		runs       int64
 		send       func(ctx context.Context, t *testing.T, endpoint string) error
 	}{
-		{"Go", sdk.GoUser, sdk.GoTellings, func(ctx context.Context, _ *testing.T, endpoint string) error {
+		{"Go", sdk.GoUser, sdk.GoRuns, func(ctx context.Context, _ *testing.T, endpoint string) error {
 			return sdk.SendWithGo(ctx, endpoint, ingestToken)
 		}},
-		{"Python", sdk.PythonUser, sdk.PythonTellings, func(ctx context.Context, t *testing.T, endpoint string) error {
+		{"Python", sdk.PythonUser, sdk.PythonRuns, func(ctx context.Context, t *testing.T, endpoint string) error {
 			return sdk.SendWithPython(ctx, t, endpoint, ingestToken)
 		}},
 	} {
@@ -131,17 +132,17 @@ func TestClientsOfOpenTelemetry(t *testing.T) {
 				t.Fatal(err)
 			}
 			var m openapi.ExecutionMetrics
-			eventually(t, 20*time.Second, "one request of one agent in each telling, and all executions the user's", func() bool {
+			await.Until(t, "one request of one agent in each telling, and all executions the user's", func() bool {
 				m = b.executionMetrics()
-				return m.TotalRequests == tt.tellings && len(m.AgentMetrics) == 1 && len(b.activity(tt.user)) >= int(tt.tellings*sdk.Executions)
+				return m.TotalRequests == tt.runs && len(m.AgentMetrics) == 1 && len(b.activity(tt.user)) >= int(tt.runs*sdk.Executions)
 			})
-			tokens := tt.tellings * (sdk.InputTokens + sdk.OutputTokens)
-			if m.AgentMetrics[sdk.Agent].Count != tt.tellings || m.TotalTokensUsed != tokens || len(m.ModelMetrics) != 2 {
-				t.Errorf("want %d requests of %s, each token once (%d), two models; got %+v", tt.tellings, sdk.Agent, tokens, m)
+			tokens := tt.runs * (sdk.InputTokens + sdk.OutputTokens)
+			if m.AgentMetrics[sdk.Agent].Count != tt.runs || m.TotalTokensUsed != tokens || len(m.ModelMetrics) != 2 {
+				t.Errorf("want %d requests of %s, each token once (%d), two models; got %+v", tt.runs, sdk.Agent, tokens, m)
 			}
 			got := b.activity(tt.user)
-			if int64(len(got)) != tt.tellings*sdk.Executions {
-				t.Errorf("want all %d executions to be the user's, got %d", tt.tellings*sdk.Executions, len(got))
+			if int64(len(got)) != tt.runs*sdk.Executions {
+				t.Errorf("want all %d executions to be the user's, got %d", tt.runs*sdk.Executions, len(got))
 			}
 			for _, e := range got {
 				if e.AgentName != sdk.Agent || e.SessionID == nil || *e.SessionID != sdk.Session {
@@ -175,7 +176,7 @@ func TestRunsContinueWithoutDatabase(t *testing.T) {
 	n.stop() // only its spool is left
 	proxy.Resume()
 	again := start(t, proxy.URL, agents)
-	eventually(t, 20*time.Second, "all runs stored", func() bool { return again.executionMetrics().TotalRequests == runs })
+	await.Until(t, "all runs stored", func() bool { return again.executionMetrics().TotalRequests == runs })
 	if got := len(again.activity("user 0")); got != 7 {
 		t.Errorf("want each run once, got %d of 7", got)
 	}

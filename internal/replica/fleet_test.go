@@ -20,6 +20,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -94,7 +95,7 @@ func start(t testing.TB, database string, change ...func(*replica.Config)) *node
 		}
 	}
 	t.Cleanup(n.stop)
-	eventually(t, 10*time.Second, "ready", func() bool { return n.get("/readyz", "").status == http.StatusOK })
+	await.Until(t, "ready", func() bool { return n.get("/readyz", "").status == http.StatusOK })
 	return n
 }
 
@@ -243,20 +244,4 @@ func (n *node) queries() map[string]float64 {
 		counts[name] = value
 	}
 	return counts
-}
-
-// eventually waits for a condition, with a deadline.
-func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(within)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not %s within %s", what, within)
-		case <-tick.C:
-		}
-	}
 }

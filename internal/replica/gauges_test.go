@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -45,7 +46,7 @@ func TestGaugesOfTheWholeFleet(t *testing.T) {
 	}
 	for name, holds := range want {
 		var got float64
-		eventually(t, 10*time.Second, name+" shown", func() (there bool) { got, there = later.gauge(name); return there })
+		await.Until(t, name+" shown", func() (there bool) { got, there = later.gauge(name); return there })
 		if !holds(got) && day == time.Now().UTC().Day() {
 			t.Errorf("%s is %v", name, got)
 		}

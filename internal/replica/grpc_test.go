@@ -41,6 +41,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 	"github.com/watchbill/watchbill/test/sdk"
 )
@@ -72,8 +73,8 @@ func TestExportersOfGRPC(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 20*time.Second, "all executions the user's", func() bool {
-				return b.executionMetrics().TotalRequests == sdk.GoTellings && len(b.activity(sdk.GoUser)) == sdk.GoTellings*sdk.Executions
+			await.Until(t, "all executions the user's", func() bool {
+				return b.executionMetrics().TotalRequests == sdk.GoRuns && len(b.activity(sdk.GoUser)) == sdk.GoRuns*sdk.Executions
 			})
 			err = sdk.SendWithGoByGRPC(t.Context(), otlptracegrpc.WithEndpoint(a.grpc), tt.secure)
 			if err == nil || !strings.Contains(err.Error(), "Unauthenticated") {
@@ -150,7 +151,7 @@ func TestLogsOfExporters(t *testing.T) {
 				}
 			}
 			var input, output string
-			eventually(t, 30*time.Second, "the content joined", func() bool {
+			await.Until(t, "the content joined", func() bool {
 				got := a.activity("ada")
 				if len(got) != 1 {
 					return false
@@ -193,7 +194,7 @@ func TestGRPCExportersHonourRetryInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "all executions stored", func() bool { return len(n.activity(sdk.GoUser)) == sdk.GoTellings*sdk.Executions })
+	await.Until(t, "all executions stored", func() bool { return len(n.activity(sdk.GoUser)) == sdk.GoRuns*sdk.Executions })
 	if !strings.Contains(n.scrape(), `code="429",method="POST",route="/v1/traces"`) {
 		t.Error("no export was refused: the limit is too large for the test")
 	}

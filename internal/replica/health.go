@@ -50,7 +50,7 @@ func checkDatabaseWrites(monitor *health.Monitor, registry prometheus.Registerer
 	monitor.AddEvery(oldestEvery, "open transactions", func(ctx context.Context) (string, error) {
 		age, err := oldest.Age(ctx)
 		if err != nil {
-			return "", nil //nolint:nilerr // other checks report that the database does not answer
+			return "", nil //nolint:nilerr // other checks report that the database does not respond
 		}
 		seconds.Store(int64(age / time.Second))
 		if age >= longTransaction {
@@ -86,7 +86,7 @@ func checkExecutions(monitor *health.Monitor, registry prometheus.Registerer, st
 	return commits
 }
 
-// fewNames returns what is wrong if most of the capacity for names is used.
+// fewNames returns a warning if most of the capacity for names is used.
 func fewNames(s postgres.NameSample) string {
 	var all []string
 	for _, kind := range []struct {

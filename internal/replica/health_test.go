@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -54,15 +54,15 @@ func TestHealthDetectsFailureWithoutTraffic(t *testing.T) {
 			"400 of 500 names of agents are taken",
 		},
 	} {
-		eventually(t, 20*time.Second, "all is well", func() bool { return n.health().Status == "ok" })
+		await.Until(t, "all is well", func() bool { return n.health().Status == "ok" })
 		exec(tt.breaks)
-		eventually(t, 20*time.Second, tt.want, func() bool {
+		await.Until(t, tt.want, func() bool {
 			h := n.health()
 			return h.Status == "degraded" && strings.Contains(strings.Join(h.Reasons, "\n"), tt.want)
 		})
 		exec(tt.fixes)
 	}
-	eventually(t, 20*time.Second, "all is well again", func() bool { return n.health().Status == "ok" })
+	await.Until(t, "all is well again", func() bool { return n.health().Status == "ok" })
 }
 
 // TestSpoolDropsStoredExecutions searches the disk for an agent's input once it is stored.
@@ -81,7 +81,7 @@ func TestSpoolDropsStoredExecutions(t *testing.T) {
 	if got := n.do("POST", "/api/ai/process-stream", ingestToken, map[string]any{"type": "x", "user_id": "the-user", "message": secret}); got.status != http.StatusOK {
 		t.Fatalf("got %d %s", got.status, got.body)
 	}
-	eventually(t, 20*time.Second, "nothing of it on the disk", func() bool {
+	await.Until(t, "nothing of it on the disk", func() bool {
 		files, found := 0, false
 		err := filepath.WalkDir(spool, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {

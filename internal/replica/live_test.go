@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/watchbill/watchbill/internal/live"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -138,7 +138,7 @@ func TestLiveStreamsRunNoQuery(t *testing.T) {
 	}
 	before = n.queries()
 	after := before
-	eventually(t, 30*time.Second, "some seconds over", func() bool { // a replica sweeps twice a second
+	await.Until(t, "some seconds over", func() bool { // a replica sweeps twice a second
 		after = n.queries()
 		return after["Sweep"] >= before["Sweep"]+6
 	})
@@ -157,7 +157,7 @@ func TestLiveStreamsRunNoQuery(t *testing.T) {
 	for _, s := range streams {
 		_ = s.body.Close()
 	}
-	eventually(t, 30*time.Second, "no viewers", func() bool {
+	await.Until(t, "no viewers", func() bool {
 		open, _ := n.gauge("watchbill_live_streams")
 		return open == 0
 	})

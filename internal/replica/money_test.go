@@ -17,6 +17,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/replica"
 	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -97,7 +98,7 @@ func TestPriceDimensionsAreStored(t *testing.T) {
 	n := start(t, database, withUpstream(t))
 	n.bring()
 	ways := 3 * len(calls)
-	eventually(t, 10*time.Second, "all stored", func() bool { return len(n.activity("ada")) == ways })
+	await.Until(t, "all stored", func() bool { return len(n.activity("ada")) == ways })
 	for _, e := range n.activity("ada") {
 		if e.CostUSD != nil || e.Cost != nil || e.ProviderCostUSD == nil {
 			t.Errorf("%s of %s: want no cost but the provider's, got %v, %v", *e.ModelUsed, e.AgentName, e.CostUSD, e.ProviderCostUSD)
@@ -164,7 +165,7 @@ func TestUnknownUsageCounters(t *testing.T) {
 		}
 		return found[1]
 	}
-	eventually(t, 10*time.Second, "all counted", func() bool {
+	await.Until(t, "all counted", func() bool {
 		page = n.scrape()
 		return strings.Contains(page, `watchbill_executions_total{agent="writer",model="gpt-4o",status="success"} 3`)
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -92,7 +93,7 @@ func TestPseudonyms(t *testing.T) {
 	if got := n.do(http.MethodPost, "/api/ai/process-stream", ingestToken, prompt(user)); !bytes.Contains(got.body, []byte("event: completed\n")) {
 		t.Fatalf("run: %d %s", got.status, got.body)
 	}
-	eventually(t, 20*time.Second, "all found by the name", func() bool { return len(n.activity(user)) == 4 })
+	await.Until(t, "all found by the name", func() bool { return len(n.activity(user)) == 4 })
 	names := map[string]int{}
 	for _, e := range n.activity(user) {
 		names[e.UserID]++
@@ -182,11 +183,11 @@ func TestErasureReachesTheSpool(t *testing.T) {
 			}
 			proxy.Resume()
 			again := start(t, proxy.URL, agents, names)
-			eventually(t, 30*time.Second, "the other user's run stored", func() bool { return len(again.activity("another")) == 1 })
+			await.Until(t, "the other user's run stored", func() bool { return len(again.activity("another")) == 1 })
 			if got := again.activity(user); len(got) != 0 {
 				t.Errorf("the erased user is back: %+v", got)
 			}
-			eventually(t, 30*time.Second, "nothing left on the disk", func() bool {
+			await.Until(t, "nothing left on the disk", func() bool {
 				found := false
 				err := filepath.WalkDir(spool, func(path string, entry fs.DirEntry, err error) error {
 					if err != nil || entry.IsDir() {

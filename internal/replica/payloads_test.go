@@ -93,7 +93,7 @@ func spanOf(id byte, user string) *tracepb.Span {
 	}
 }
 
-func said(name, value string) *commonpb.KeyValue {
+func stringAttribute(name, value string) *commonpb.KeyValue {
 	return &commonpb.KeyValue{Key: name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: value}}}
 }
 
@@ -187,17 +187,17 @@ func TestUnusualPayloadsThroughEveryAPI(t *testing.T) {
 		}},
 		{name: "OTLP in protobuf", send: func(t *testing.T, id byte, user, payload string) {
 			span := spanOf(id, user)
-			span.Attributes = append(span.Attributes, said("gen_ai.output.messages", payload))
+			span.Attributes = append(span.Attributes, stringAttribute("gen_ai.output.messages", payload))
 			n.export(t, span)
 		}},
 		{name: "OTLP in JSON", send: func(t *testing.T, id byte, user, payload string) {
 			span := spanOf(id, user)
-			span.Attributes = append(span.Attributes, said("gen_ai.output.messages", payload))
+			span.Attributes = append(span.Attributes, stringAttribute("gen_ai.output.messages", payload))
 			n.exportJSON(t, span)
 		}},
 		{name: "an event", wraps: `[{"role": "assistant", "content": %s}]`, send: func(t *testing.T, id byte, user, payload string) {
 			span := spanOf(id, user)
-			span.Events = append(span.Events, &tracepb.Span_Event{Name: "gen_ai.choice", Attributes: []*commonpb.KeyValue{said("content", payload)}})
+			span.Events = append(span.Events, &tracepb.Span_Event{Name: "gen_ai.choice", Attributes: []*commonpb.KeyValue{stringAttribute("content", payload)}})
 			n.export(t, span)
 		}},
 		{name: "a log record", send: func(t *testing.T, id byte, user, payload string) {

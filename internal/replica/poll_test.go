@@ -13,6 +13,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/replica"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -45,7 +46,7 @@ func TestIdlePollsRunNoQuery(t *testing.T) {
 	for i := range tokens {
 		tokens[i] = n.enroll("agent-" + strconv.Itoa(i))
 	}
-	eventually(t, 5*time.Second, "all of them known", func() bool { // a new agent's first polls query the database
+	await.Until(t, "all of them known", func() bool { // a new agent's first polls query the database
 		asked := n.queries()["PendingDeployments"]
 		for i, token := range tokens {
 			n.get(pendingPath("agent-"+strconv.Itoa(i)), token)
@@ -174,7 +175,7 @@ func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 		at  time.Time
 		ids []string
 	}
-	told := make(chan result)
+	polled := make(chan result)
 	started := make(chan struct{})
 	go func() {
 		close(started)
@@ -186,12 +187,12 @@ func pickup(t *testing.T, from, to *node, agent, token string) time.Duration {
 		if err == nil {
 			ids = idsOf(t, got)
 		}
-		told <- result{time.Now(), ids}
+		polled <- result{time.Now(), ids}
 	}()
 	<-started
 	id := from.deploy(agent)
 	committed := time.Now()
-	r := <-told
+	r := <-polled
 	if !slices.Equal(r.ids, []string{id}) {
 		t.Fatalf("want %s, got %v", id, r.ids)
 	}
@@ -228,12 +229,12 @@ func TestRevokedTokenIsRejectedEverywhere(t *testing.T) {
 			token := a.enroll(name)
 			held := make(chan int)
 			go func() { held <- b.pollUntilSure(t, name, token, 30*time.Second) }()
-			eventually(t, 5*time.Second, "known on the other replica", func() bool {
+			await.Until(t, "known on the other replica", func() bool {
 				return b.get(pendingPath(name), token).status == http.StatusOK
 			})
 			revoke(name)
 			revoked := time.Now()
-			eventually(t, time.Second, "refused on the other replica", func() bool {
+			await.Until(t, "refused on the other replica", func() bool {
 				return b.get(pendingPath(name), token).status == http.StatusUnauthorized
 			})
 			if got := a.pollUntilSure(t, name, token, 0); got != http.StatusUnauthorized {
@@ -296,7 +297,7 @@ func TestDatabaseOutageClosesMailbox(t *testing.T) {
 	token := n.enroll("idle")
 	busy := n.enroll("busy")
 	n.deploy("busy")
-	eventually(t, 5*time.Second, "listed", func() bool { ids, _ := n.pending("busy", busy); return len(ids) == 1 })
+	await.Until(t, "listed", func() bool { ids, _ := n.pending("busy", busy); return len(ids) == 1 })
 
 	proxy.Cut()
 	for name, tt := range map[string]struct {
@@ -318,7 +319,7 @@ func TestDatabaseOutageClosesMailbox(t *testing.T) {
 		t.Errorf("polls go on from memory, so it is ready: got %d %s", got.status, got.body)
 	}
 	var closed answer
-	eventually(t, 15*time.Second, "refusing after the grace", func() bool {
+	await.Until(t, "refusing after the grace", func() bool {
 		closed = n.get(pendingPath("idle"), token)
 		return closed.status == http.StatusServiceUnavailable
 	})
@@ -326,7 +327,7 @@ func TestDatabaseOutageClosesMailbox(t *testing.T) {
 		t.Error("503 without Retry-After")
 	}
 	proxy.Resume()
-	eventually(t, 10*time.Second, "answering again", func() bool {
+	await.Until(t, "answering again", func() bool {
 		ids, _ := n.pending("busy", busy)
 		return len(ids) == 1 && n.get(pendingPath("idle"), token).status == http.StatusOK
 	})
@@ -344,7 +345,7 @@ func TestDrainAnswersHeldPolls(t *testing.T) {
 		}
 		held <- got
 	}()
-	eventually(t, 5*time.Second, "held", func() bool { return n.seen("agent") })
+	await.Until(t, "held", func() bool { return n.seen("agent") })
 	began := time.Now()
 	n.stop()
 	if got := <-held; got.status != http.StatusOK {

@@ -68,7 +68,7 @@ type Replica struct {
 	api, metrics                 *http.Server
 	grpc                         *http.Server // nil: OTLP over gRPC is not served
 	apiListener, metricsListener net.Listener
-	grpcListener                 net.Listener // nil likewise
+	grpcListener                 net.Listener // may be nil
 }
 
 // New returns a replica with open listeners; Run starts it. The configuration must be valid.
@@ -142,9 +142,9 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	}
 	r.sessions = session.New(session.Options{Store: postgres.NewSessions(r.db), Now: now, Random: rand.Reader, Ended: r.live.Wake})
 	r.codes = session.NewCodes(now, rand.Reader)
-	bodies, answers := config.budgets(memoryLimit())
+	bodies, responses := config.budgets(memoryLimit())
 	handler, err := server.New(server.Options{
-		BodyMemory: bodies, AnswerMemory: answers,
+		BodyMemory: bodies, ResponseMemory: responses,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: observedDeployments{r.deployments, r.feed}, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements:  postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
 		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db),

@@ -47,15 +47,15 @@ func share(memory, part, limit int64) int64 {
 }
 
 // budgets returns the memory budgets of request bodies and large responses.
-func (c Config) budgets(memory int64) (bodies, answers int64) {
-	bodies, answers = c.BodyMemory, c.AnswerMemory
+func (c Config) budgets(memory int64) (bodies, responses int64) {
+	bodies, responses = c.BodyMemory, c.ResponseMemory
 	if bodies == 0 {
 		bodies = share(memory, 8, server.DefaultBodyMemory)
 	}
-	if answers == 0 {
-		answers = share(memory, 16, server.DefaultAnswerMemory)
+	if responses == 0 {
+		responses = share(memory, 16, server.DefaultResponseMemory)
 	}
-	return bodies, answers
+	return bodies, responses
 }
 
 // memoryLimit returns the process's memory limit, the lower of the Go runtime's and the control group's; 0 if there is none.

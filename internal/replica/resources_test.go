@@ -32,19 +32,19 @@ func TestBudgets(t *testing.T) {
 	t.Parallel()
 	const mib = 1 << 20
 	for name, test := range map[string]struct {
-		config          Config
-		memory          int64
-		bodies, answers int64
+		config            Config
+		memory            int64
+		bodies, responses int64
 	}{
 		"no limit": {Config{}, 0, 256 * mib, 64 * mib},
 		"1 GiB":    {Config{}, 1024 * mib, 128 * mib, 64 * mib},
 		"256 MiB":  {Config{}, 256 * mib, 32 * mib, 16 * mib},
 		"64 MiB":   {Config{}, 64 * mib, 16 * mib, 16 * mib},
-		"set":      {Config{BodyMemory: 99 * mib, AnswerMemory: 98 * mib}, 256 * mib, 99 * mib, 98 * mib},
+		"set":      {Config{BodyMemory: 99 * mib, ResponseMemory: 98 * mib}, 256 * mib, 99 * mib, 98 * mib},
 	} {
-		bodies, answers := test.config.budgets(test.memory)
-		if bodies != test.bodies || answers != test.answers {
-			t.Errorf("%s: got %d and %d, want %d and %d", name, bodies, answers, test.bodies, test.answers)
+		bodies, responses := test.config.budgets(test.memory)
+		if bodies != test.bodies || responses != test.responses {
+			t.Errorf("%s: got %d and %d, want %d and %d", name, bodies, responses, test.bodies, test.responses)
 		}
 	}
 }

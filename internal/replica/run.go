@@ -131,7 +131,7 @@ func (r *Replica) servers() map[*http.Server]net.Listener {
 	return all
 }
 
-// Run serves until ctx is done, then shuts down: it answers held polls, finishes requests, writes measurements, and closes
+// Run serves until ctx is done, then shuts down: it ends held polls, finishes requests, writes measurements, and closes
 // connections. All goroutines have ended when it returns.
 func (r *Replica) Run(ctx context.Context) error {
 	defer r.close()

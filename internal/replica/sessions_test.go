@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -61,5 +61,5 @@ func TestSigningOutReachesOtherReplicas(t *testing.T) {
 	if status, _, answer := a.sendAs("DELETE", "/api/session", cookie, s.CsrfToken, ""); status != http.StatusNoContent {
 		t.Fatalf("%d %s", status, answer)
 	}
-	eventually(t, 30*time.Second, "the session over on the other replica", func() bool { return read() == http.StatusForbidden })
+	await.Until(t, "the session over on the other replica", func() bool { return read() == http.StatusForbidden })
 }

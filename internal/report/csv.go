@@ -11,7 +11,7 @@ func renderCSV(doc Document) string {
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
 	write := func(section, name, metric, value, unit string) {
-		// A strings.Builder never fails, so neither does the writer.
+		// The writer cannot fail, since a strings.Builder does not.
 		_ = w.Write([]string{section, inert(name), metric, value, inert(unit)})
 	}
 	write("section", "name", "metric", "value", "unit")

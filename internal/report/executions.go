@@ -68,8 +68,8 @@ func executionsOf(f Facts) Executions {
 	all := facts.Metrics()
 	// Percentiles do not add up, so the agents and models beyond the limit are counted again as one.
 	facts.Cells = together(facts.Cells, busiest(all.Agents), busiest(all.Models))
-	told := facts.Metrics()
-	return Executions{ExecutionFigures: figuresOf(all.Figures), Agents: named(told.Agents), Models: named(told.Models)}
+	metrics := facts.Metrics()
+	return Executions{ExecutionFigures: figuresOf(all.Figures), Agents: named(metrics.Agents), Models: named(metrics.Models)}
 }
 
 // together renames all agents and models but these to execution.Other.

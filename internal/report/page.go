@@ -70,7 +70,7 @@ func (p pageOf) writeHead(m *markup) {
 	m.put("\n</header>\n")
 }
 
-// named reports whether the report has a name of its own.
+// named reports whether the report has its own name.
 func (p pageOf) named() bool { return p.Name != "report" }
 
 func (tab pageTable) writeTable(m *markup) {
@@ -98,7 +98,7 @@ func (tab pageTable) writeTable(m *markup) {
 	m.put("\n</tbody>\n</table>\n</div>")
 }
 
-// writeCards writes the table with roles, which keep it a table for those who listen, also where the style lays it out as
+// writeCards writes the table with roles, so that screen readers present a table even where the style lays it out as
 // cards.
 func (tab pageTable) writeCards(m *markup) {
 	m.text("\n<div class=\"cards\">\n<table role=\"table\">\n<caption><h2>", tab.Title, "</h2></caption>\n")

@@ -115,7 +115,7 @@ func ParseRequest(in Input, defaultHours int64, now time.Time) (Request, error) 
 	return r, nil
 }
 
-// Parts returns the more expensive facts that the report needs, of its window and of the one before.
+// Parts returns the more expensive facts that the report needs, of its window and of the previous one.
 func (r Request) Parts() (current, previous Parts) {
 	wanted := func(section Section) bool { return slices.Contains(r.Sections, section) }
 	var judged Parts
@@ -141,9 +141,9 @@ func (in Input) window(f fields, defaultHours int64, now time.Time) Window {
 	case in.Hours != nil && in.From+in.To != "":
 		f.fault("hours", "cannot be combined with from and to")
 	case in.From != "" && in.To == "":
-		f.fault("to", "is missing beside from")
+		f.fault("to", "is required with from")
 	case in.From == "" && in.To != "":
-		f.fault("from", "is missing beside to")
+		f.fault("from", "is required with to")
 	case in.From != "":
 		w, faults = between(in.From, in.To, now)
 	case in.Hours != nil:

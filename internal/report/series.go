@@ -94,18 +94,18 @@ func keyed(e EndpointFacts, by SeriesBy) map[string]EndpointFacts {
 }
 
 // mostUsed returns the keys with the most requests, up to limit, and the others.
-func mostUsed(tallies map[string][]tally, limit int) (most, rest []string) {
+func mostUsed(tallies map[string][]tally, limit int) (top, rest []string) {
 	totals := make(map[string]int64, len(tallies))
 	for key, all := range tallies {
-		most = append(most, key)
+		top = append(top, key)
 		for i := range all {
 			n, _, _ := all[i].counts()
 			totals[key] += n
 		}
 	}
-	slices.SortFunc(most, func(a, b string) int { return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b)) })
-	if len(most) <= limit {
-		return most, nil
+	slices.SortFunc(top, func(a, b string) int { return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b)) })
+	if len(top) <= limit {
+		return top, nil
 	}
-	return most[:limit:limit], most[limit:]
+	return top[:limit:limit], top[limit:]
 }

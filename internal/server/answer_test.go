@@ -14,6 +14,7 @@ import (
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // deployLarge creates n deployments for an agent, with specs of nearly 256 KiB.
@@ -79,11 +80,7 @@ func narrow(t *testing.T, address, path, token string) net.Conn {
 // awaitAnswers waits until ok returns true for the number of bytes held by large responses.
 func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(a.shared.Answers.InUse()); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("answers hold %d bytes", a.shared.Answers.InUse())
-		}
-	}
+	await.Until(t, "the expected number of bytes is held", func() bool { return ok(a.shared.Responses.InUse()) })
 }
 
 // Clients that read nothing use up the budget: one agent's at most its share, all agents' at most theirs. Small
@@ -91,7 +88,7 @@ func awaitAnswers(t *testing.T, a *api, ok func(inUse int64) bool) {
 func TestSlowReadersShareABudget(t *testing.T) {
 	t.Parallel()
 	a := newAPI(t, nil)
-	a.shared.Answers = endpoint.NewBudget(8 << 20) // of which agents get half
+	a.shared.Responses = endpoint.NewBudget(8 << 20) // of which agents get half
 	_, address := listenLimited(t, a, connections.Limits{Max: 100})
 	tokens := map[string]string{}
 	for _, id := range []string{"a1", "a2", "idle"} {

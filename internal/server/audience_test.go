@@ -21,6 +21,7 @@ import (
 	"github.com/watchbill/watchbill/internal/report"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 	"github.com/watchbill/watchbill/internal/server/traffic"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // countedOf returns the sum of a registry's counters with a name, and of the sample counts of its histograms.
@@ -104,13 +105,10 @@ func TestAudiences(t *testing.T) {
 // awaitUnknown waits until an agent's token is rejected.
 func awaitUnknown(t testing.TB, a *api, token string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
-		if _, err := a.mailbox.Authenticate(t.Context(), token); err != nil {
-			return
-		}
-	}
-	t.Fatal("the token is still known")
+	await.Until(t, "the token is unknown", func() bool {
+		_, err := a.mailbox.Authenticate(t.Context(), token)
+		return err != nil
+	})
 }
 
 // silentSource is a Source that blocks in every sweep but the first, until it is released.
@@ -336,11 +334,5 @@ func TestMetricsWithoutATokenWaitApart(t *testing.T) {
 
 func awaitCount(t testing.TB, count func() int, want int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for count() != want {
-		if time.Now().After(deadline) {
-			t.Fatalf("got %d, want %d", count(), want)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, fmt.Sprintf("the count is %d", want), func() bool { return count() == want })
 }

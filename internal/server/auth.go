@@ -159,7 +159,7 @@ func (s *Server) authenticateSession(x *endpoint.Exchange, who endpoint.Access) 
 
 // authenticate returns a request's credential and caller. It first checks the kinds of token that the route admits, and
 // then the others, which the error names. An agent's token that is not in the mailbox is looked up last, by
-// authenticateAgent in audience.go. Routes of administrators and reports look up no token in the database.
+// authenticateAgent in identify.go. Routes of administrators and reports look up no token in the database.
 func (s *Server) authenticate(x *endpoint.Exchange, who endpoint.Access) (credential, endpoint.Caller, error) {
 	bearer := bearerToken(x.Request)
 	hash := fleet.HashToken(bearer)

@@ -59,7 +59,7 @@ func TestBlockedReadsLeaveConnections(t *testing.T) {
 		return true
 	})
 	if !named {
-		t.Error("want some that waited in vain told that reads are busy")
+		t.Error("want some that timed out waiting rejected as busy")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/server/connections"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // listenLimited serves a handler over limited connections. Connections do not expire unless the caller runs Run.
@@ -70,16 +71,10 @@ func (k *kept) get(path, token string) int {
 
 func awaitSample(t *testing.T, c *connections.Limiter, what string, ok func(unauthenticated, active, idle int) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; {
+	await.Until(t, what, func() bool {
 		s := c.Sample()
-		if ok(s.Unauthenticated, s.Active, s.Idle) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s: got %+v", what, s)
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return ok(s.Unauthenticated, s.Active, s.Idle)
+	})
 }
 
 // When many more connections than the limit are opened, known callers keep theirs and new ones get responses.
@@ -139,9 +134,7 @@ func TestOldestIdleConnectionIsShed(t *testing.T) {
 	}
 	awaitSample(t, limiter, "all idle", func(_, _, idle int) bool { return idle == limit })
 	before := limiter.Clock()
-	for limiter.Clock().Equal(before) {
-		time.Sleep(time.Millisecond)
-	}
+	await.Until(t, "the limiter's clock moves", func() bool { return !limiter.Clock().Equal(before) })
 	for _, agent := range agents[1:] {
 		if got := agent.get("/api/deployments/pending/a1", token); got != http.StatusOK {
 			t.Fatalf("a poll: got %d", got)

@@ -13,13 +13,13 @@ import (
 	"github.com/watchbill/watchbill/internal/server/ingest"
 )
 
-// deaf is a ledger's observer that ignores everything.
-type deaf struct{}
+// noObserver is a ledger's observer that ignores everything.
+type noObserver struct{}
 
-func (deaf) Observe([]execution.Execution)           {}
-func (deaf) ObserveCommit(int, time.Duration, error) {}
-func (deaf) ObserveRows(int, int, int, int)          {}
-func (deaf) ObserveErased(int)                       {}
+func (noObserver) Observe([]execution.Execution)           {}
+func (noObserver) ObserveCommit(int, time.Duration, error) {}
+func (noObserver) ObserveRows(int, int, int, int)          {}
+func (noObserver) ObserveErased(int)                       {}
 
 // countedExecutions returns executions and facts set by a test, for cases that cannot be stored.
 type countedExecutions struct {

@@ -86,7 +86,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 		Executions: keepExecutions, Minutes: keepExecutions, Quarters: keepExecutions, Hours: keepExecutions, Days: keepExecutions,
 	}, time.Now)
 	book := ledger.New(ledger.Options{
-		Store: a.rows, Prices: prices.Default, Keep: keepExecutions, Observer: deaf{}, Log: logs.App, Now: time.Now,
+		Store: a.rows, Prices: prices.Default, Keep: keepExecutions, Observer: noObserver{}, Log: logs.App, Now: time.Now,
 		MaxRows: ledger.DefaultRows, MaxBytes: ledger.DefaultBytes,
 	})
 	run(t, book.Run)

@@ -79,11 +79,11 @@ func TestLimitHeaders(t *testing.T) {
 			}},
 			{ingest, u, 8, 0, answer{
 				429, `"token";q=5000;w=1;watchbill-burst=20000;watchbill-unit="executions", "all";q=7;w=3600;watchbill-unit="executions"`,
-				`"token";r=19999;t=1, "all";r=6;t=515`, "515", "the limit ingest=7/h lets at most 7 in at once: split the batch",
+				`"token";r=19999;t=1, "all";r=6;t=515`, "515", "the limit ingest=7/h admits at most 7 at once: split the batch",
 			}},
 			{ingest, u, 8, time.Hour, answer{
 				429, `"token";q=5000;w=1;watchbill-burst=20000;watchbill-unit="executions", "all";q=7;w=3600;watchbill-unit="executions"`,
-				`"token";r=20000, "all";r=7`, "1", "the limit ingest=7/h lets at most 7 in at once: split the batch",
+				`"token";r=20000, "all";r=7`, "1", "the limit ingest=7/h admits at most 7 at once: split the batch",
 			}},
 		}},
 		"two of a kind": {[]string{"gateway/user=2/s", "gateway/user=2/h", "gateway/token=9/s"}, []step{
@@ -169,7 +169,7 @@ func TestPreDecodedExecutionsAreLimited(t *testing.T) {
 		{[]string{"u", "v", "u", "w"}, "", `"user";r=1;t=20, "token";r=6;t=6`, ""},
 		{[]string{"v", "u", "u"}, "the limit ingest/user=3/m is reached; try again in 20 s", `"user";r=1;t=20, "token";r=6;t=6`, "20"},
 		{[]string{"v", "v", "u"}, "", `"user";r=0;t=20, "token";r=3;t=6`, ""},
-		{[]string{"w", "w", "w", "w"}, "the limit ingest/user=3/m lets at most 3 in at once: split the batch", `"user";r=2;t=20, "token";r=3;t=6`, "20"},
+		{[]string{"w", "w", "w", "w"}, "the limit ingest/user=3/m admits at most 3 at once: split the batch", `"user";r=2;t=20, "token";r=3;t=6`, "20"},
 		{nil, "", "", ""},
 	} {
 		recorder := httptest.NewRecorder()

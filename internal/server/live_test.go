@@ -12,6 +12,7 @@ import (
 	"github.com/watchbill/watchbill/internal/live"
 	"github.com/watchbill/watchbill/internal/server/connections"
 	livestreams "github.com/watchbill/watchbill/internal/server/live"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // openLive opens a live stream on a connection of its own, and reads the first line of the response.
@@ -88,11 +89,7 @@ func TestLiveStreamsHaveHeartbeats(t *testing.T) {
 	if got := <-ends; got != livestreams.ClientGone {
 		t.Errorf("the stream ended because of %q", got)
 	}
-	for end := time.Now().Add(30 * time.Second); a.options.Live.Viewers() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("a viewer is left")
-		}
-	}
+	await.Until(t, "no viewer is left", func() bool { return a.options.Live.Viewers() == 0 })
 }
 
 func TestSlowReadersAreDisconnected(t *testing.T) {

@@ -34,8 +34,8 @@ import (
 
 // The default limits of the memory for request bodies and for large responses, in bytes.
 const (
-	DefaultBodyMemory   int64 = 256 << 20
-	DefaultAnswerMemory int64 = 64 << 20
+	DefaultBodyMemory     int64 = 256 << 20
+	DefaultResponseMemory int64 = 64 << 20
 )
 
 // MaxWait is the longest ?wait= of a poll that is accepted. Options.MaxPollWait may limit the time further.
@@ -103,7 +103,7 @@ type Options struct {
 
 	// BodyMemory and AnswerMemory limit the bytes of request bodies, and of large responses, that are in memory at a
 	// time. They default to DefaultBodyMemory and DefaultAnswerMemory.
-	BodyMemory, AnswerMemory int64
+	BodyMemory, ResponseMemory int64
 
 	// MaxPollWait is the longest time that a poll is held, whatever ?wait= requests. If 0, polls are not held.
 	MaxPollWait time.Duration
@@ -127,7 +127,7 @@ type Server struct {
 	live       *live.API
 	traffic    *traffic.API
 	// refuseExport encodes the response to an export that is rejected.
-	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
+	refuseExport func(header http.Header, status int, message string) (mediaType string, response []byte)
 
 	database Database
 	mailbox  *mailbox.Mailbox
@@ -184,9 +184,9 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		shared: &endpoint.Shared{
 			Now: opts.Now, Jitter: opts.Jitter, Limiter: opts.Limiter, Turns: endpoint.NewTurns(),
-			Bodies:   endpoint.NewBudget(cmp.Or(opts.BodyMemory, DefaultBodyMemory)),
-			Answers:  endpoint.NewBudget(cmp.Or(opts.AnswerMemory, DefaultAnswerMemory)),
-			Security: opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
+			Bodies:    endpoint.NewBudget(cmp.Or(opts.BodyMemory, DefaultBodyMemory)),
+			Responses: endpoint.NewBudget(cmp.Or(opts.ResponseMemory, DefaultResponseMemory)),
+			Security:  opts.Security, Address: opts.TrustedProxies.Client, Pseudonym: opts.Pseudonym,
 		},
 
 		fleet: fleet.New(fleet.Options{
@@ -275,7 +275,7 @@ func (s *Server) serve(x *endpoint.Exchange) {
 		s.identify(x)
 		hideReferrer(x)
 		x.Header().Set("Allow", place.allow)
-		s.fail(x, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "", "this path answers %s", place.allow))
+		s.fail(x, problem.New(http.StatusMethodNotAllowed, "method_not_allowed", "", "method not allowed; use %s", place.allow))
 		return
 	}
 	x.Route, x.Pattern, x.Param, x.Exporter = e.record, e.Pattern, param, e.Access == endpoint.Exporter

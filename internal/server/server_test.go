@@ -86,10 +86,10 @@ func TestErrorMapping(t *testing.T) {
 			if tt.log == "" {
 				return
 			}
-			told := a.logged(t, tt.log)
-			if len(told) != 1 || told[0].RequestID != got.Header().Get("X-Request-Id") || !strings.Contains(told[0].Error+told[0].Panic, "boom") ||
-				(tt.log == "panic") != strings.Contains(told[0].Stack, "fakeMeasurements") {
-				t.Errorf("the log tells %+v", told)
+			line := a.logged(t, tt.log)
+			if len(line) != 1 || line[0].RequestID != got.Header().Get("X-Request-Id") || !strings.Contains(line[0].Error+line[0].Panic, "boom") ||
+				(tt.log == "panic") != strings.Contains(line[0].Stack, "fakeMeasurements") {
+				t.Errorf("the log tells %+v", line)
 			}
 			if strings.Contains(a.log.String(), secret) {
 				t.Error("the log tells a token")

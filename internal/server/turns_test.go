@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/watchbill/watchbill/internal/observe/metrics"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // slowBody is a body that calls read before each Read.
@@ -73,11 +74,7 @@ func TestAgentsMetricsDoNotDelayAdministrators(t *testing.T) {
 			asked <- w.Code
 		}()
 	}
-	for end := time.Now().Add(10 * time.Second); len(a.traffic.Tokened.Waiting) < asking; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d of the agent's requests wait, want %d", len(a.traffic.Tokened.Waiting), asking)
-		}
-	}
+	await.Until(t, "all of the agent's requests wait", func() bool { return len(a.traffic.Tokened.Waiting) >= asking })
 	a.send(t, request{method: "GET", path: "/api/metrics?hours=1", token: adminToken}).want(http.StatusOK)
 	a.send(t, request{method: "GET", path: "/api/agents", token: adminToken}).want(http.StatusOK)
 	a.traffic.Tokened.Computing.Leave()

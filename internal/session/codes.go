@@ -36,7 +36,7 @@ type issuedCode struct {
 // NewCodes returns Codes that are drawn from random, which must be cryptographically strong.
 func NewCodes(now func() time.Time, random io.Reader) *Codes { return &Codes{now: now, random: random} }
 
-// Issue returns a new code that stands for a token.
+// Issue returns a new code that can be exchanged for a token.
 func (c *Codes) Issue(token fleet.TokenHash) (string, error) {
 	var secret [32]byte
 	if _, err := io.ReadFull(c.random, secret[:]); err != nil {
@@ -52,8 +52,8 @@ func (c *Codes) Issue(token fleet.TokenHash) (string, error) {
 	return code, nil
 }
 
-// Redeem returns the token that a code stands for, and invalidates the code. ok is false if the code is not valid.
-// Codes may be nil, which issued none.
+// Redeem returns the token for a code, and invalidates the code. ok is false if the code is not valid. Codes may be
+// nil, which issued none.
 func (c *Codes) Redeem(code string) (token fleet.TokenHash, ok bool) {
 	if c == nil {
 		return token, false

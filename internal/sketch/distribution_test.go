@@ -52,7 +52,7 @@ func TestDistributionQuantiles(t *testing.T) {
 		{"nothing", func(*sketch.Distribution) {}, 0, nil},
 		{"added never", func(d *sketch.Distribution) { d.Add(1, 0) }, 0, nil},
 		{"added and taken away", func(d *sketch.Distribution) { d.Add(1, 3); d.Add(1, -3) }, 0, nil},
-		{"less than nothing", func(d *sketch.Distribution) { d.Add(1, 1); d.Add(2, -2) }, -1, nil},
+		{"negative", func(d *sketch.Distribution) { d.Add(1, 1); d.Add(2, -2) }, -1, nil},
 		{"one", func(d *sketch.Distribution) { d.Add(2.5, 1) }, 1, map[float64]float64{0: 2.5, 0.5: 2.5, 1: 2.5}},
 		{"two", func(d *sketch.Distribution) { d.Add(1, 1); d.Add(2, 1) }, 2, map[float64]float64{0: 1, 0.5: 1, 0.51: 2, 1: 2}},
 		{"a hundred", hundred, 100, map[float64]float64{0: 1, 0.07: 7, 0.29: 29, 0.5: 50, 0.95: 95, 0.99: 99, 0.991: 100, 1: 100}},

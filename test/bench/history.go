@@ -111,13 +111,13 @@ func (p *past) checkValues(ctx context.Context) error {
 	if err := p.connect(ctx); err != nil {
 		return err
 	}
-	answer, _, err := readMetrics(p.reader, p.server.Address, oneDay)
+	response, _, err := readMetrics(p.reader, p.server.Address, oneDay)
 	if err != nil {
 		return err
 	}
-	naive, _, err := naiveMetrics(ctx, p.db, answer.Metrics.Window)
+	naive, _, err := naiveMetrics(ctx, p.db, response.Metrics.Window)
 	if err != nil {
 		return err
 	}
-	return naive.compare(answer.Metrics)
+	return naive.compare(response.Metrics)
 }

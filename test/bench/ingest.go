@@ -231,15 +231,15 @@ func rollupDrift(ctx context.Context, db *pgx.Conn, s *rig.Server, acknowledged 
 		return 0, err
 	}
 	defer reader.Close()
-	answer, _, err := readMetrics(reader, s.Address, 24)
+	response, _, err := readMetrics(reader, s.Address, 24)
 	if err != nil {
 		return 0, err
 	}
-	naive, _, err := naiveMetrics(ctx, db, answer.Metrics.Window)
+	naive, _, err := naiveMetrics(ctx, db, response.Metrics.Window)
 	if err != nil {
 		return 0, err
 	}
-	if err := naive.compare(answer.Metrics); err != nil {
+	if err := naive.compare(response.Metrics); err != nil {
 		return 0, err
 	}
 	return max(stored, acknowledged) - min(stored, acknowledged), nil

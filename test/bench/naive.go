@@ -105,39 +105,39 @@ func (f naiveFigures) compare(m openapi.ExecutionMetrics) error {
 		errs = append(errs, fmt.Errorf("total: %d succeeded and %d failed, by the rows %d and %d", m.Successful, m.Failed, f.total.Successful, f.total.Failed))
 	}
 	for _, part := range []struct {
-		of    string
-		naive map[string]*naiveSums
-		told  map[string]openapi.ExecutionFigures
+		of       string
+		naive    map[string]*naiveSums
+		reported map[string]openapi.ExecutionFigures
 	}{{"agent", f.agents, m.AgentMetrics}, {"model", f.models, m.ModelMetrics}} {
-		if len(part.naive) != len(part.told) {
-			errs = append(errs, fmt.Errorf("%ss: %d, by the rows %d", part.of, len(part.told), len(part.naive)))
+		if len(part.naive) != len(part.reported) {
+			errs = append(errs, fmt.Errorf("%ss: %d, by the rows %d", part.of, len(part.reported), len(part.naive)))
 		}
 		for name, sums := range part.naive {
-			errs = append(errs, sums.compare(part.of+" "+name, part.told[name]))
+			errs = append(errs, sums.compare(part.of+" "+name, part.reported[name]))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *naiveSums) compare(of string, told openapi.ExecutionFigures) error {
-	t := told.Tokens
+func (s *naiveSums) compare(of string, reported openapi.ExecutionFigures) error {
+	t := reported.Tokens
 	got := naiveSums{
-		Count: told.Count, Successful: s.Successful, Failed: s.Failed, Timeouts: told.Timeouts,
+		Count: reported.Count, Successful: s.Successful, Failed: s.Failed, Timeouts: reported.Timeouts,
 		Used: t.Used, Input: t.Input, Output: t.Output, CacheRead: t.CacheRead, CacheWrite: t.CacheWrite, Reasoning: t.Reasoning,
-		Unpriced: told.UnpricedTokens, millis: s.millis,
+		Unpriced: reported.UnpricedTokens, millis: s.millis,
 	}
-	if told.CostUSD != nil {
-		got.Cost = int64(*told.CostUSD)
+	if reported.CostUSD != nil {
+		got.Cost = int64(*reported.CostUSD)
 	}
-	if got != *s || told.TotalTokens != s.Used {
+	if got != *s || reported.TotalTokens != s.Used {
 		return fmt.Errorf("%s: %+v, by the rows %+v", of, got, *s)
 	}
 	if s.Count == 0 {
 		return nil
 	}
 	rate, mean := float64(s.Successful)/float64(s.Count), s.millis/float64(s.Count)
-	if !near(told.SuccessRate, rate, 1e-9) || !near(told.AvgTimeMs, mean, 1e-9) {
-		return fmt.Errorf("%s: success rate %v and mean %v ms, by the rows %v and %v", of, told.SuccessRate, told.AvgTimeMs, rate, mean)
+	if !near(reported.SuccessRate, rate, 1e-9) || !near(reported.AvgTimeMs, mean, 1e-9) {
+		return fmt.Errorf("%s: success rate %v and mean %v ms, by the rows %v and %v", of, reported.SuccessRate, reported.AvgTimeMs, rate, mean)
 	}
 	return nil
 }
@@ -154,8 +154,8 @@ func comparePercentiles(ctx context.Context, db *pgx.Conn, m openapi.ExecutionMe
 		FROM agent_executions WHERE created_at >= $1 AND created_at < $2 AND request`, m.Window.From, m.Window.To).Scan(&exact); err != nil {
 		return err
 	}
-	for i, told := range []float64{m.ExecutionTimeMs.P50, m.ExecutionTimeMs.P95, m.ExecutionTimeMs.P99} {
-		if !near(told, exact[i], 0.0101) {
+	for i, reported := range []float64{m.ExecutionTimeMs.P50, m.ExecutionTimeMs.P95, m.ExecutionTimeMs.P99} {
+		if !near(reported, exact[i], 0.0101) {
 			return fmt.Errorf("the percentiles are %v, by the rows %v", m.ExecutionTimeMs, exact)
 		}
 	}

@@ -85,7 +85,7 @@ func (c *workload) hire(ctx context.Context) error {
 		}
 		c.mayDeployTo(id)
 		bodies := 1
-		if i < c.size.twins {
+		if i < c.size.duplicates {
 			bodies = 2
 		}
 		for n := range bodies {
@@ -95,7 +95,7 @@ func (c *workload) hire(ctx context.Context) error {
 			}
 			c.working.Go(func() {
 				if err := a.Run(ctx); err != nil {
-					c.recorder.strange("agent %s gave up: %v", id, err)
+					c.recorder.unexpected("agent %s gave up: %v", id, err)
 				}
 			})
 		}
@@ -104,15 +104,15 @@ func (c *workload) hire(ctx context.Context) error {
 }
 
 func (c *workload) enrol(ctx context.Context, client *http.Client, id string) (token string, err error) {
-	status, answer, err := c.post(ctx, client, "/api/agents", c.t.tokens().enrolment, nil, map[string]any{
+	status, response, err := c.post(ctx, client, "/api/agents", c.t.tokens().enrolment, nil, map[string]any{
 		"id": id, "name": id, "poll_interval_seconds": 1,
 	})
 	if err != nil {
 		return "", fmt.Errorf("enrol %s: %w", id, err)
 	}
 	var made struct{ Token string }
-	if err := json.Unmarshal(answer, &made); err != nil || made.Token == "" {
-		return "", fmt.Errorf("enrol %s: %d %.300s", id, status, answer)
+	if err := json.Unmarshal(response, &made); err != nil || made.Token == "" {
+		return "", fmt.Errorf("enrol %s: %d %.300s", id, status, response)
 	}
 	return made.Token, nil
 }

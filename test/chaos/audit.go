@@ -75,7 +75,7 @@ func (t *trial) settle(ctx context.Context) (missed int, err error) {
 	t.logf("%s: not finished: %s", t.name, strings.Join(left[:min(len(left), 5)], ", "))
 	t.recorder.look(func(d *recorder) {
 		for _, id := range left {
-			if s := d.stories[id]; s != nil && !s.acked.IsZero() {
+			if s := d.deployments[id]; s != nil && !s.acked.IsZero() {
 				missed++
 			}
 		}
@@ -149,7 +149,7 @@ func (l losses) count() int { return len(l.deployments) + len(l.executions) }
 func (t *trial) lost(ctx context.Context) (l losses, err error) {
 	var deployments, executions []string
 	t.recorder.look(func(d *recorder) {
-		for id, s := range d.stories {
+		for id, s := range d.deployments {
 			if !s.acked.IsZero() || len(s.events) > 0 { // seen objects existed
 				deployments = append(deployments, id)
 			}
@@ -206,7 +206,7 @@ func (t *trial) checkHistories(ctx context.Context) error {
 	var illegal, checked, events int
 	t.recorder.look(func(d *recorder) {
 		for id, h := range ends {
-			if s := d.stories[id]; s != nil {
+			if s := d.deployments[id]; s != nil {
 				h.events = append(slices.Clone(s.events), h.events...)
 			}
 			checked++
@@ -237,7 +237,7 @@ func (t *trial) ends(ctx context.Context) (map[string]history, error) {
 		var id, status, claim string
 		var attempt, limit, lease int
 		_, err = pgx.ForEachRow(rows, []any{&id, &status, &attempt, &claim, &limit, &lease}, func() error {
-			end := event{asked: asked, saw: &sight{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}}
+			end := event{asked: asked, seen: &snapshot{status: fleet.Status(status), attempt: attempt, whole: true, claim: claim}}
 			all[id] = history{id: id, maxAttempts: limit, lease: time.Duration(lease) * time.Second, events: []event{end}}
 			return nil
 		})
@@ -250,7 +250,7 @@ func (t *trial) ends(ctx context.Context) (map[string]history, error) {
 		}
 		_, err = pgx.ForEachRow(rows, []any{&id, &attempt, &claim, &status}, func() error {
 			if h, ok := all[id]; ok {
-				h.events[0].saw.past = append(h.events[0].saw.past, fleet.Attempt{Number: attempt, Claim: claim, Status: fleet.Status(status)})
+				h.events[0].seen.past = append(h.events[0].seen.past, fleet.Attempt{Number: attempt, Claim: claim, Status: fleet.Status(status)})
 			}
 			return nil
 		})

@@ -35,11 +35,11 @@ var heldFanout = experiment{
 			var polling sync.WaitGroup
 			for range polls {
 				polling.Go(func() {
-					answer, err := o.hold(ctx, &sent)
+					response, err := o.hold(ctx, &sent)
 					switch {
-					case err != nil || answer.Status != http.StatusOK && answer.Status != http.StatusNotModified:
+					case err != nil || response.Status != http.StatusOK && response.Status != http.StatusNotModified:
 						failed.Add(1)
-					case bytes.Contains(answer.Body, []byte(`"deployments":[{`)):
+					case bytes.Contains(response.Body, []byte(`"deployments":[{`)):
 						delivered.Add(1)
 					}
 				})

@@ -49,7 +49,7 @@ func newClocksFault() experiment {
 			}
 			late := 0
 			t.recorder.look(func(d *recorder) {
-				for _, s := range d.stories {
+				for _, s := range d.deployments {
 					for _, e := range s.events {
 						if e.refused == fleet.ErrStaleAttempt.Code {
 							late++

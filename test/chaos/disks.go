@@ -106,8 +106,8 @@ func (t *trial) useUpLog(ctx context.Context) error {
 			return err
 		})
 		const diskFull = "53100"
-		var told *pgconn.PgError
-		if err != nil && (!errors.As(err, &told) || told.Code != diskFull) {
+		var pgErr *pgconn.PgError
+		if err != nil && (!errors.As(err, &pgErr) || pgErr.Code != diskFull) {
 			return nil // it closed the connection or accepts none
 		}
 	}

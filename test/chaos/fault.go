@@ -82,12 +82,12 @@ func (c *chaos) try(ctx context.Context, f experiment) (found []figure, err erro
 		return nil, err
 	}
 	if err := f.strike(ctx, t); err != nil {
-		return nil, errors.Join(err, t.strangeness())
+		return nil, errors.Join(err, t.unexpectedResponses())
 	}
 	if err := t.finish(ctx); err != nil {
-		return nil, errors.Join(err, t.strangeness())
+		return nil, errors.Join(err, t.unexpectedResponses())
 	}
-	return t.found, t.strangeness()
+	return t.found, t.unexpectedResponses()
 }
 
 // warmUp waits until deployments finish and executions are stored.
@@ -98,7 +98,7 @@ func (t *trial) warmUp(ctx context.Context) error {
 	if eventually(ctx, 50*time.Millisecond, func() bool {
 		t.recorder.look(func(d *recorder) {
 			finished, stored = 0, 0
-			for _, s := range d.stories {
+			for _, s := range d.deployments {
 				if s.finished {
 					finished++
 				}
@@ -116,8 +116,8 @@ func (t *trial) warmUp(ctx context.Context) error {
 	return fmt.Errorf("the service does not get to work: %d deployments finished, %d executions stored", finished, stored)
 }
 
-// strangeness returns the responses that must not occur as an error.
-func (t *trial) strangeness() error {
+// unexpectedResponses returns the responses that must not occur as an error.
+func (t *trial) unexpectedResponses() error {
 	var err error
 	t.recorder.look(func(d *recorder) {
 		for _, one := range d.unexplained {

@@ -99,24 +99,24 @@ func (t *trial) breakBaseline(ctx context.Context) error {
 // health.
 func (t *trial) breakAll(ctx context.Context, servers []*rig.Server, all []breakage) (wrong int, err error) {
 	for _, b := range all {
-		if !healthBecomes(ctx, servers, 30*time.Second, func(h healthAnswer) bool { return h.Status == "ok" }) {
+		if !healthBecomes(ctx, servers, 30*time.Second, func(h healthResponse) bool { return h.Status == "ok" }) {
 			return wrong, fmt.Errorf("before %s: not every replica's health is ok", b.name)
 		}
 		began := time.Now()
 		if err := b.make(ctx); err != nil {
 			return wrong, fmt.Errorf("%s: %w", b.name, errors.Join(err, b.fix()))
 		}
-		told := healthBecomes(ctx, servers, healthReportedWithin, func(h healthAnswer) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
+		degraded := healthBecomes(ctx, servers, healthReportedWithin, func(h healthResponse) bool { return h.Status == "degraded" && len(h.Reasons) > 0 })
 		reportedAfter := time.Since(began)
 		reasons := healthOf(ctx, servers[0]).Reasons
 		if err := b.fix(); err != nil {
 			return wrong, fmt.Errorf("fix %s: %w", b.name, err)
 		}
 		over := time.Now()
-		well := healthBecomes(ctx, servers, healthyAgain, func(h healthAnswer) bool { return h.Status == "ok" })
+		well := healthBecomes(ctx, servers, healthyAgain, func(h healthResponse) bool { return h.Status == "ok" })
 		t.logf("%s: %s: told %v after %.2f s (%s), well %v after %.2f s",
-			t.name, b.name, told, reportedAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
-		if !told || !well {
+			t.name, b.name, degraded, reportedAfter.Seconds(), strings.Join(reasons, "; "), well, time.Since(over).Seconds())
+		if !degraded || !well {
 			wrong++
 		}
 	}
@@ -195,32 +195,32 @@ func fullDisks(disks []*rig.Disk) breakage {
 	}
 }
 
-type healthAnswer struct {
+type healthResponse struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons"`
 }
 
 // healthOf returns the health of a server. The status is empty if it does not respond.
-func healthOf(ctx context.Context, server *rig.Server) (h healthAnswer) {
+func healthOf(ctx context.Context, server *rig.Server) (h healthResponse) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/health", nil)
 	if err != nil {
-		return healthAnswer{Status: err.Error()}
+		return healthResponse{Status: err.Error()}
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return healthAnswer{Status: err.Error()}
+		return healthResponse{Status: err.Error()}
 	}
 	defer response.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&h); err != nil {
-		return healthAnswer{Status: err.Error()}
+		return healthResponse{Status: err.Error()}
 	}
 	return h
 }
 
 // healthBecomes reports whether each server's health was as wanted at some time within the given duration.
-func healthBecomes(ctx context.Context, servers []*rig.Server, within time.Duration, wanted func(healthAnswer) bool) bool {
+func healthBecomes(ctx context.Context, servers []*rig.Server, within time.Duration, wanted func(healthResponse) bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	left := make(map[*rig.Server]bool, len(servers))

@@ -23,13 +23,13 @@ type event struct {
 	// Exactly one of these is set.
 	report *fleet.Report // a status report of an agent
 	cancel bool          // a cancellation by an administrator
-	saw    *sight        // an observation
+	seen   *snapshot     // an observation
 
 	refused string // the error code of a rejected report or cancellation; empty if it was accepted
 }
 
-// sight is an observed state of a deployment.
-type sight struct {
+// snapshot is an observed state of a deployment.
+type snapshot struct {
 	status  fleet.Status
 	attempt int
 	whole   bool // whether claim and past are known
@@ -42,10 +42,10 @@ func (e event) known() bool { return !e.answered.IsZero() }
 func (e event) String() string {
 	what := "cancel"
 	switch {
-	case e.saw != nil:
-		what = fmt.Sprintf("saw %s, attempt %d", e.saw.status, e.saw.attempt)
-		if e.saw.whole {
-			what += fmt.Sprintf(", claim %q, after %d others", e.saw.claim, len(e.saw.past))
+	case e.seen != nil:
+		what = fmt.Sprintf("saw %s, attempt %d", e.seen.status, e.seen.attempt)
+		if e.seen.whole {
+			what += fmt.Sprintf(", claim %q, after %d others", e.seen.claim, len(e.seen.past))
 		}
 	case e.report != nil:
 		what = fmt.Sprintf("report %s, attempt %d, claim %q", e.report.Status, e.report.Attempt, e.report.Claim)
@@ -59,7 +59,7 @@ func (e event) String() string {
 		return fmt.Sprintf("%s–…: %s: not known", e.asked.Format(clock), what)
 	case e.refused != "":
 		what += ": " + e.refused
-	case e.saw == nil:
+	case e.seen == nil:
 		what += ": taken"
 	}
 	return fmt.Sprintf("%s–%s: %s", e.asked.Format(clock), e.answered.Format(clock), what)

@@ -97,12 +97,12 @@ func floodKubernetes(ctx context.Context, t *trial, binary, name string) (found 
 		}
 		request.Header.Set("Authorization", "Bearer "+token)
 		request.Header.Set("Content-Type", "application/json")
-		answer, err := client.Do(request)
+		response, err := client.Do(request)
 		if err != nil {
 			return 0
 		}
-		_ = answer.Body.Close()
-		return answer.StatusCode
+		_ = response.Body.Close()
+		return response.StatusCode
 	}
 	flooding, stop := context.WithTimeout(ctx, time.Duration(t.repeat(30, 4))*time.Second)
 	defer stop()

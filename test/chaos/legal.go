@@ -83,17 +83,17 @@ func (p position) key() string {
 		binary.BigEndian.PutUint64(times[8:], uint64(p.d.LeaseExpiresAt.UnixNano()))
 	}
 	b.Write(times[:])
-	said(&b, p.d.Progress, p.d.Message, p.d.Output)
+	writeFields(&b, p.d.Progress, p.d.Message, p.d.Output)
 	for _, n := range slices.Sorted(maps.Keys(p.past)) {
 		a := p.past[n]
 		fmt.Fprintf(&b, "/%d%s%s", n, a.Status, a.Claim)
-		said(&b, a.Progress, a.Message, a.Output)
+		writeFields(&b, a.Progress, a.Message, a.Output)
 	}
 	return b.String()
 }
 
-// said writes the parts that distinguish a repeated report from another one.
-func said(b *strings.Builder, progress *float64, texts ...*string) {
+// writeFields writes the parts that distinguish a repeated report from another one.
+func writeFields(b *strings.Builder, progress *float64, texts ...*string) {
 	if progress != nil {
 		fmt.Fprintf(b, "/%g", *progress)
 	}
@@ -110,7 +110,7 @@ func (p position) describe() string {
 
 // explain searches for a sequence of the remaining events at p.
 func (s *search) explain(p position) (bool, error) {
-	bound, left := s.firstAnswer(p)
+	bound, left := s.firstResponse(p)
 	if explained := s.known - left; explained > s.limit || s.deepest.done == nil {
 		s.limit, s.deepest = explained, p
 	}
@@ -133,9 +133,9 @@ func (s *search) explain(p position) (bool, error) {
 	return false, nil
 }
 
-// firstAnswer returns the time of the earliest response among the remaining events, and how many of them have one. The
+// firstResponse returns the time of the earliest response among the remaining events, and how many of them have one. The
 // next event of the sequence must have been requested before that.
-func (s *search) firstAnswer(p position) (bound time.Time, left int) {
+func (s *search) firstResponse(p position) (bound time.Time, left int) {
 	for i, e := range s.events {
 		if p.has(i) || !e.known() {
 			continue
@@ -196,8 +196,8 @@ func (p position) take(i int, e event) (position, bool) {
 	next.done = slices.Clone(p.done)
 	next.done[i/8] |= 1 << (i % 8)
 	next.clock = at
-	if e.saw != nil {
-		return next, p.shows(e.saw)
+	if e.seen != nil {
+		return next, p.shows(e.seen)
 	}
 	t, err := p.decide(e, at)
 	switch {
@@ -261,7 +261,7 @@ func (p position) expire(bound time.Time) (position, bool) {
 	return next, true
 }
 
-func (p position) shows(s *sight) bool {
+func (p position) shows(s *snapshot) bool {
 	if s.status != p.d.Status || s.attempt != p.d.Attempt {
 		return false
 	}

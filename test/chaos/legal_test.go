@@ -38,11 +38,11 @@ func cancels(asked, answered int, refused string) event {
 }
 
 func sees(asked, answered int, status fleet.Status, attempt int) event {
-	return between(asked, answered, event{saw: &sight{status: status, attempt: attempt}})
+	return between(asked, answered, event{seen: &snapshot{status: status, attempt: attempt}})
 }
 
 func ends(ms int, status fleet.Status, attempt int, claim string, past ...fleet.Attempt) event {
-	return between(ms, ms+1, event{saw: &sight{status: status, attempt: attempt, whole: true, claim: claim, past: past}})
+	return between(ms, ms+1, event{seen: &snapshot{status: status, attempt: attempt, whole: true, claim: claim, past: past}})
 }
 
 func past(claim string, status fleet.Status) fleet.Attempt {
@@ -63,7 +63,7 @@ func TestLegal(t *testing.T) {
 		"an answer lost and the report repeated": historyOf(
 			reports(0, forever, 1, "a", fleet.Running, ""), reports(50, 60, 1, "a", fleet.Running, ""),
 			reports(70, forever, 1, "a", fleet.Succeeded, ""), reports(80, 90, 1, "a", fleet.Succeeded, ""), ends(100, fleet.Succeeded, 1, "a")),
-		"an answer lost of what never came to anything": historyOf(
+		"a lost response to a request that never took effect": historyOf(
 			reports(0, forever, 1, "a", fleet.Running, ""), reports(50, 60, 1, "b", fleet.Running, ""), ends(100, fleet.Running, 1, "b")),
 		"two claim at once, one has it": historyOf(
 			reports(0, 10, 1, "a", fleet.Running, ""), reports(1, 9, 1, "b", fleet.Running, "claimed"), ends(20, fleet.Running, 1, "a")),
@@ -181,7 +181,7 @@ func simulate(random *rand.Rand) history {
 		case 0:
 			e.cancel = random.IntN(3) == 0
 		case 1, 2:
-			e.saw = &sight{status: d.Status, attempt: d.Attempt}
+			e.seen = &snapshot{status: d.Status, attempt: d.Attempt}
 		default:
 			claims := []string{fmt.Sprintf("a%d", d.Attempt), fmt.Sprintf("b%d", d.Attempt)}
 			if d.Claim != "" && random.IntN(3) > 0 {
@@ -196,15 +196,15 @@ func simulate(random *rand.Rand) history {
 				Status: []fleet.Status{fleet.Running, fleet.Running, fleet.Succeeded, fleet.Failed}[random.IntN(4)],
 			}
 		}
-		if e.report == nil && !e.cancel && e.saw == nil {
+		if e.report == nil && !e.cancel && e.seen == nil {
 			continue
 		}
 		e.asked, e.answered = at(now-random.IntN(300)), at(now+random.IntN(300))
-		lost := e.saw == nil && random.IntN(4) == 0
+		lost := e.seen == nil && random.IntN(4) == 0
 		if lost {
 			e.answered = time.Time{}
 		}
-		if e.saw == nil && (!lost || random.IntN(2) == 0) {
+		if e.seen == nil && (!lost || random.IntN(2) == 0) {
 			t, err := position{d: d, past: superseded}.decide(e, at(now))
 			if err != nil {
 				e.refused = err.(*fault.Error).Code //nolint:errorlint // the state machine gives no others
@@ -214,11 +214,11 @@ func simulate(random *rand.Rand) history {
 		}
 		h.events = append(h.events, e)
 	}
-	final := &sight{status: d.Status, attempt: d.Attempt, whole: true, claim: d.Claim}
+	final := &snapshot{status: d.Status, attempt: d.Attempt, whole: true, claim: d.Claim}
 	for n := 1; n < d.Attempt; n++ {
 		final.past = append(final.past, *superseded[n])
 	}
-	h.events = append(h.events, event{asked: at(now + 1000), answered: at(now + 1001), saw: final})
+	h.events = append(h.events, event{asked: at(now + 1000), answered: at(now + 1001), seen: final})
 	return h
 }
 
@@ -237,36 +237,36 @@ var spoilers = map[string]func(*rand.Rand, *history) bool{
 	},
 	"the end is another one": func(_ *rand.Rand, h *history) bool {
 		last := &h.events[len(h.events)-1]
-		changed := *last.saw
-		if changed.status = fleet.Succeeded; last.saw.status == fleet.Succeeded {
+		changed := *last.seen
+		if changed.status = fleet.Succeeded; last.seen.status == fleet.Succeeded {
 			changed.status = fleet.Failed
 		}
 		changed.claim = "nobody's"
-		last.saw = &changed
+		last.seen = &changed
 		return true
 	},
 	"an attempt is skipped": func(_ *rand.Rand, h *history) bool {
 		last := &h.events[len(h.events)-1]
-		changed := *last.saw
+		changed := *last.seen
 		changed.attempt++
-		last.saw = &changed
+		last.seen = &changed
 		return true
 	},
 	"somebody sees the future": func(_ *rand.Rand, h *history) bool {
 		last := h.events[len(h.events)-1]
-		if last.saw.status == fleet.Pending {
+		if last.seen.status == fleet.Pending {
 			return false
 		}
-		early := event{asked: at(-1000), answered: at(-999), saw: &sight{status: last.saw.status, attempt: last.saw.attempt}}
+		early := event{asked: at(-1000), answered: at(-999), seen: &snapshot{status: last.seen.status, attempt: last.seen.attempt}}
 		h.events = append(h.events, early)
 		return true
 	},
 	"what was finished goes on": func(_ *rand.Rand, h *history) bool {
 		last := h.events[len(h.events)-1]
-		if !last.saw.status.Finished() {
+		if !last.seen.status.Finished() {
 			return false
 		}
-		h.events = append(h.events, event{asked: last.answered.Add(1), answered: last.answered.Add(2), saw: &sight{status: fleet.Running, attempt: last.saw.attempt}})
+		h.events = append(h.events, event{asked: last.answered.Add(1), answered: last.answered.Add(2), seen: &snapshot{status: fleet.Running, attempt: last.seen.attempt}})
 		return true
 	},
 	"a refusal for another reason": func(random *rand.Rand, h *history) bool {

@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}}
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.BoolVar(&c.quick, "quick", false, "only some faults, and few times each")
+	flags.BoolVar(&c.quick, "quick", false, "only some faults, with few repetitions")
 	flags.Uint64Var(&c.seed, "seed", uint64(began.UnixNano())%1_000_000, "of the schedule; the same one gives the same")
 	flags.DurationVar(&c.soakFor, "soak", 10*time.Minute, "how long the soak takes")
 	flags.StringVar(&c.programs, "postgres", "", "the `folder` of PostgreSQL's programs, for the restores")

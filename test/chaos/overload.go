@@ -120,11 +120,11 @@ func (o *overload) deploy(ctx context.Context, bytes int, agents ...int) error {
 	for i, n := range agents {
 		ids[i] = rig.AgentID(overloadFirst + n)
 	}
-	status, answer, err := send(ctx, o.client, http.MethodPost, o.server.URL+"/api/deployments", rig.AdminToken, nil, map[string]any{
+	status, response, err := send(ctx, o.client, http.MethodPost, o.server.URL+"/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": ids, "name": "large", "spec": map[string]any{"x": strings.Repeat("x", bytes)},
 	})
 	if err == nil && status != http.StatusCreated {
-		err = fmt.Errorf("create: %d %.300s", status, answer)
+		err = fmt.Errorf("create: %d %.300s", status, response)
 	}
 	return err
 }
@@ -157,11 +157,11 @@ func (o *overload) watch(ctx context.Context) *known {
 				at, as = "/api/agents?limit=1", rig.AdminToken
 			}
 			began := time.Now()
-			status, answer, err := send(context.WithoutCancel(ctx), client, http.MethodGet, o.server.URL+at, as, nil, nil)
+			status, response, err := send(context.WithoutCancel(ctx), client, http.MethodGet, o.server.URL+at, as, nil, nil)
 			k.slowest = max(k.slowest, time.Since(began))
 			if err != nil || status != http.StatusOK {
 				k.failed++
-				k.problems = append(k.problems, fmt.Sprintf("%s: %d %v %.100s", at, status, err, answer))
+				k.problems = append(k.problems, fmt.Sprintf("%s: %d %v %.100s", at, status, err, response))
 			}
 		}
 	})

@@ -16,36 +16,36 @@ import (
 	"github.com/watchbill/watchbill/test/rig"
 )
 
-// courier measures how soon agents receive new deployments. Its agents continuously hold polls at one replica, and
+// pickupMeter measures how soon agents receive new deployments. Its agents continuously hold polls at one replica, and
 // their deployments are created at the other.
-type courier struct {
+type pickupMeter struct {
 	t       *trial
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu    sync.Mutex
-	acked map[string]time.Time // by deployment: when its creation was acknowledged
-	told  map[string]time.Time // and when its agent received it
-	err   error
+	mu       sync.Mutex
+	acked    map[string]time.Time // by deployment: when its creation was acknowledged
+	received map[string]time.Time // and when its agent received it
+	err      error
 }
 
-const couriers = 24
+const pickupAgents = 24
 
 // reportedWithin limits the delivery time without hints: the next sweep, plus a margin.
 const reportedWithin = 2 * time.Second
 
 // carry starts a courier.
-func (t *trial) carry(ctx context.Context) *courier {
-	c := &courier{t: t, acked: map[string]time.Time{}, told: map[string]time.Time{}}
+func (t *trial) carry(ctx context.Context) *pickupMeter {
+	c := &pickupMeter{t: t, acked: map[string]time.Time{}, received: map[string]time.Time{}}
 	ctx, c.cancel = context.WithCancel(ctx)
-	for i := range couriers {
+	for i := range pickupAgents {
 		c.running.Go(func() { c.fail(ctx, c.hold(ctx, i)) })
 		c.running.Go(func() { c.fail(ctx, c.make(ctx, i)) })
 	}
 	return c
 }
 
-func (c *courier) fail(ctx context.Context, err error) {
+func (c *pickupMeter) fail(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
@@ -55,9 +55,9 @@ func (c *courier) fail(ctx context.Context, err error) {
 }
 
 // The agents are the last of the idle ones, which no probe uses.
-func (c *courier) agent(i int) int { return idleAgents + i }
+func (c *pickupMeter) agent(i int) int { return idleAgents + i }
 
-func (c *courier) hold(ctx context.Context, i int) error {
+func (c *pickupMeter) hold(ctx context.Context, i int) error {
 	client := c.t.recorder.client(true)
 	defer client.CloseIdleConnections()
 	url := "http://" + c.t.address[i%replicas] + "/api/deployments/pending/" + rig.AgentID(c.agent(i)) + "?wait=30s"
@@ -87,8 +87,8 @@ func (c *courier) hold(ctx context.Context, i int) error {
 		}
 		c.mu.Lock()
 		for _, one := range offers.Deployments {
-			if _, known := c.told[one.ID]; !known {
-				c.told[one.ID] = at
+			if _, known := c.received[one.ID]; !known {
+				c.received[one.ID] = at
 			}
 		}
 		c.mu.Unlock()
@@ -97,22 +97,22 @@ func (c *courier) hold(ctx context.Context, i int) error {
 }
 
 // make creates as many deployments as one poll may return.
-func (c *courier) make(ctx context.Context, i int) error {
+func (c *pickupMeter) make(ctx context.Context, i int) error {
 	client := c.t.recorder.client(false)
 	defer client.CloseIdleConnections()
 	random := c.t.random(fmt.Sprintf("courier %d", i))
 	url := "http://" + c.t.address[(i+1)%replicas] + "/api/deployments"
 	for range fleet.MaxPending {
-		status, answer, err := send(ctx, client, http.MethodPost, url, rig.AdminToken, nil, map[string]any{
+		status, response, err := send(ctx, client, http.MethodPost, url, rig.AdminToken, nil, map[string]any{
 			"agent_ids": []string{rig.AgentID(c.agent(i))}, "name": neverDone, "spec": map[string]any{},
 		})
 		at := time.Now()
 		if err == nil && status != http.StatusCreated {
-			err = fmt.Errorf("create: %d %.300s", status, answer)
+			err = fmt.Errorf("create: %d %.300s", status, response)
 		}
 		var made openapi.CreatedDeployments
 		if err == nil {
-			err = json.Unmarshal(answer, &made)
+			err = json.Unmarshal(response, &made)
 		}
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (c *courier) make(ctx context.Context, i int) error {
 
 // end stops the courier and returns the sorted delivery times and the number of deployments that were not delivered in
 // time.
-func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, err error) {
+func (c *pickupMeter) end(ctx context.Context) (took []time.Duration, missed int, err error) {
 	patience, cancel := context.WithTimeout(ctx, reportedWithin)
 	defer cancel()
 	eventually(patience, 20*time.Millisecond, func() bool {
@@ -146,25 +146,25 @@ func (c *courier) end(ctx context.Context) (took []time.Duration, missed int, er
 	return took, missed, c.err
 }
 
-func (c *courier) made() int {
+func (c *pickupMeter) made() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.acked)
 }
 
-func (c *courier) measured() (took []time.Duration, missed int) {
+func (c *pickupMeter) measured() (took []time.Duration, missed int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, acked := range c.acked {
-		told, ok := c.told[id]
+		received, ok := c.received[id]
 		if !ok {
 			missed++
 			continue
 		}
-		if told.Sub(acked) > reportedWithin {
+		if received.Sub(acked) > reportedWithin {
 			missed++
 		}
-		took = append(took, max(told.Sub(acked), 0)) // it may be delivered before the response to its creation is read
+		took = append(took, max(received.Sub(acked), 0)) // it may be delivered before the response to its creation is read
 	}
 	slices.Sort(took)
 	return took, missed

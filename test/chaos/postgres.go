@@ -59,7 +59,7 @@ func (t *trial) inFlight() (n int) {
 var listenerTerminated = experiment{
 	name: "listener_terminated", quick: true,
 	what:  "the replicas' listening connections terminated again and again while deployments are created",
-	where: func(*trial) setting { return setting{agents: couriers} },
+	where: func(*trial) setting { return setting{agents: pickupAgents} },
 	strike: func(ctx context.Context, t *trial) error {
 		began := time.Now()
 		couriers := t.carry(ctx)
@@ -142,11 +142,11 @@ var poolHeld = experiment{
 
 // deployForNobody creates a deployment without an agent to claim it.
 func (t *trial) deployForNobody(ctx context.Context) (id string, err error) {
-	status, answer, err := t.workload.post(ctx, t.workload.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
+	status, response, err := t.workload.post(ctx, t.workload.client(false), "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": []string{rig.AgentID(idleAgents - 1)}, "name": neverDone, "spec": map[string]any{},
 	})
 	if err == nil && status != http.StatusCreated {
-		err = fmt.Errorf("create: %d %.300s", status, answer)
+		err = fmt.Errorf("create: %d %.300s", status, response)
 	}
 	if err != nil {
 		return "", err

@@ -29,11 +29,11 @@ func (c *workload) race(i int) func(context.Context, *http.Client, *rand.Rand) {
 		lanes[n].Transport.(*wire).as = "probe " // it uses one replica, which may be down
 	}
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) {
-		answer, ok := c.insist(ctx, client, "/api/deployments", c.t.tokens().admin, http.Header{"Idempotency-Key": {newID(random)}}, map[string]any{
+		response, ok := c.insist(ctx, client, "/api/deployments", c.t.tokens().admin, http.Header{"Idempotency-Key": {newID(random)}}, map[string]any{
 			"agent_ids": []string{rig.AgentID(agent)}, "name": "race", "spec": map[string]any{}, "max_attempts": 1, "lease_seconds": leaseSeconds,
 		})
 		var made openapi.CreatedDeployments
-		if !ok || json.Unmarshal(answer, &made) != nil || len(made.Deployments) != 1 {
+		if !ok || json.Unmarshal(response, &made) != nil || len(made.Deployments) != 1 {
 			return
 		}
 		path := "/api/deployments/" + made.Deployments[0].ID + "/status"

@@ -154,9 +154,9 @@ func (t *trial) useStalled(ctx context.Context, server *rig.Server) (failed int,
 	failed = int(s.failed.Load())
 	t.logf("%s: %d of %d requests failed", t.name, failed, each*len(paths))
 
-	told, cancel := context.WithTimeout(ctx, strainWithin)
+	deadline, cancel := context.WithTimeout(ctx, strainWithin)
 	defer cancel()
-	if !eventually(told, probeEvery, func() bool { return s.reportsStalled(told) }) {
+	if !eventually(deadline, probeEvery, func() bool { return s.reportsStalled(deadline) }) {
 		t.logf("%s: health does not say that the log is stalled", t.name)
 		failed++
 	}

@@ -77,11 +77,11 @@ var reconnects = experiment{
 
 // storm is a fleet whose agents only hold polls.
 type storm struct {
-	t        *trial
-	agents   sync.WaitGroup
-	answered []atomic.Int64 // the time of each agent's last response, in Unix nanoseconds
-	told     atomic.Int64   // polls that returned deployments
-	slowest  time.Duration
+	t         *trial
+	agents    sync.WaitGroup
+	answered  []atomic.Int64 // the time of each agent's last response, in Unix nanoseconds
+	delivered atomic.Int64   // polls that returned deployments
+	slowest   time.Duration
 }
 
 // hold polls continuously, the first time without waiting and then with held polls.
@@ -115,20 +115,20 @@ func (s *storm) session(ctx context.Context, address string, i int, request func
 	defer hangUp()
 	tag := fleet.NothingWaiting
 	for wait := false; ; wait = true {
-		answer, err := conn.Do(request(tag, wait))
+		response, err := conn.Do(request(tag, wait))
 		switch {
 		case err != nil:
 			return err
-		case answer.Status == http.StatusOK:
-			if bytes.Contains(answer.Body, []byte(`"deployments":[{`)) {
-				s.told.Add(1)
+		case response.Status == http.StatusOK:
+			if bytes.Contains(response.Body, []byte(`"deployments":[{`)) {
+				s.delivered.Add(1)
 			}
-			tag = string(answer.ETag)
-		case answer.Status != http.StatusNotModified:
-			return fmt.Errorf("answered %d", answer.Status)
+			tag = string(response.ETag)
+		case response.Status != http.StatusNotModified:
+			return fmt.Errorf("answered %d", response.Status)
 		}
 		s.answered[i].Store(time.Now().UnixNano())
-		if answer.Closes {
+		if response.Closes {
 			return errors.New("the server closes the connection")
 		}
 	}
@@ -160,28 +160,28 @@ func (s *storm) deliverToSome(ctx context.Context) error {
 	for i := range ids {
 		ids[i] = rig.AgentID(idleAgents + i*(stormAgents/some))
 	}
-	told := s.told.Load()
+	delivered := s.delivered.Load()
 	client := s.t.workload.client(false)
-	status, answer, err := s.t.workload.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
+	status, response, err := s.t.workload.post(ctx, client, "/api/deployments", rig.AdminToken, nil, map[string]any{
 		"agent_ids": ids, "name": neverDone, "spec": map[string]any{},
 	})
 	if err != nil || status != http.StatusCreated {
-		return fmt.Errorf("create: %d %.300s: %w", status, answer, err)
+		return fmt.Errorf("create: %d %.300s: %w", status, response, err)
 	}
 	var group struct {
 		ID string `json:"group_id"`
 	}
-	if err := json.Unmarshal(answer, &group); err != nil {
+	if err := json.Unmarshal(response, &group); err != nil {
 		return err
 	}
 	soon, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if !eventually(soon, 10*time.Millisecond, func() bool { return s.told.Load() >= told+some }) {
-		return fmt.Errorf("of %d agents %d learned that there is work", some, s.told.Load()-told)
+	if !eventually(soon, 10*time.Millisecond, func() bool { return s.delivered.Load() >= delivered+some }) {
+		return fmt.Errorf("of %d agents %d learned that there is work", some, s.delivered.Load()-delivered)
 	}
-	status, answer, err = s.t.workload.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
+	status, response, err = s.t.workload.post(ctx, client, "/api/deployment-groups/"+group.ID+"/cancel", rig.AdminToken, nil, nil)
 	if err != nil || status != http.StatusOK {
-		return fmt.Errorf("cancel: %d %.300s: %w", status, answer, err)
+		return fmt.Errorf("cancel: %d %.300s: %w", status, response, err)
 	}
 	return nil
 }

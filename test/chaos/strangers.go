@@ -172,9 +172,9 @@ func (o *observation) poll(ctx context.Context, server *rig.Server, d time.Durat
 	o.polls = rig.OpenLoop(ctx, honestAgents/10, honestWorkers, func(_ context.Context, worker int, n int64) error {
 		agent := int(n % honestAgents)
 		header := "Authorization: Bearer " + rig.AgentToken(agent) + "\r\n"
-		answer, err := conns[worker].Do(rig.Request(http.MethodGet, "/api/deployments/pending/"+rig.AgentID(agent), server.Address, header, nil))
-		if err == nil && answer.Status != http.StatusOK {
-			err = fmt.Errorf("answered %d", answer.Status)
+		response, err := conns[worker].Do(rig.Request(http.MethodGet, "/api/deployments/pending/"+rig.AgentID(agent), server.Address, header, nil))
+		if err == nil && response.Status != http.StatusOK {
+			err = fmt.Errorf("answered %d", response.Status)
 		}
 		return err
 	})
@@ -195,11 +195,11 @@ func repeatRequest(ctx context.Context, address, path, header string, sent *atom
 			continue
 		}
 		for err == nil && pause.For(ctx, requestGap) {
-			var answer rig.Response
-			if answer, err = conn.Do(request); err == nil {
+			var response rig.Response
+			if response, err = conn.Do(request); err == nil {
 				sent.Add(1)
 			}
-			if answer.Closes {
+			if response.Closes {
 				break
 			}
 		}
@@ -209,26 +209,26 @@ func repeatRequest(ctx context.Context, address, path, header string, sent *atom
 
 // ask reads the report of the whole time, and the health of a replica that was just started.
 func (o *observation) ask(ctx context.Context, server *rig.Server) error {
-	status, answer, err := send(ctx, http.DefaultClient, http.MethodGet, server.URL+"/api/health", "", nil, nil)
+	status, response, err := send(ctx, http.DefaultClient, http.MethodGet, server.URL+"/api/health", "", nil, nil)
 	if err != nil || status != http.StatusOK {
-		return fmt.Errorf("health: %d %.300s: %w", status, answer, err)
+		return fmt.Errorf("health: %d %.300s: %w", status, response, err)
 	}
 	var health struct {
 		Requests struct {
 			ErrorRate float64 `json:"error_rate"`
 		} `json:"requests"`
 	}
-	if err := json.Unmarshal(answer, &health); err != nil {
+	if err := json.Unmarshal(response, &health); err != nil {
 		return err
 	}
 	o.health = health.Requests.ErrorRate
-	status, answer, err = send(ctx, http.DefaultClient, http.MethodPost, server.URL+"/api/reports", rig.AdminToken, nil, map[string]any{
+	status, response, err = send(ctx, http.DefaultClient, http.MethodPost, server.URL+"/api/reports", rig.AdminToken, nil, map[string]any{
 		"hours": 1, "compare_with": "None", "sections": []report.Section{report.SectionSummary, report.SectionPendingDeployments, report.SectionQueries},
 	})
 	if err != nil || status != http.StatusCreated {
-		return fmt.Errorf("report: %d %.300s: %w", status, answer, err)
+		return fmt.Errorf("report: %d %.300s: %w", status, response, err)
 	}
-	return json.Unmarshal(answer, &o.report)
+	return json.Unmarshal(response, &o.report)
 }
 
 // movedFrom returns the objectives with another verdict or other events than those of a fleet without a flood, or than

@@ -46,13 +46,13 @@ func (x *truth) enrolAll(ctx context.Context) error {
 }
 
 // must sends a request to a replica and decodes the response.
-func (x *truth) must(ctx context.Context, replica int, method, path, token string, body, answer any) error {
+func (x *truth) must(ctx context.Context, replica int, method, path, token string, body, response any) error {
 	status, text, err := send(ctx, x.client, method, x.servers[replica].URL+path, token, nil, body)
 	if err == nil && status >= http.StatusBadRequest {
 		err = fmt.Errorf("%d %.300s", status, text)
 	}
-	if err == nil && answer != nil {
-		err = json.Unmarshal(text, answer)
+	if err == nil && response != nil {
+		err = json.Unmarshal(text, response)
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
@@ -136,28 +136,28 @@ func (x *truth) diverge(ctx context.Context) (err error) {
 func later(replica int) string { return fmt.Sprintf("later-%d", replica) }
 
 // poll returns the status and the number of returned deployments.
-func (x *truth) poll(ctx context.Context, replica int, agent, token string) (status, told int) {
+func (x *truth) poll(ctx context.Context, replica int, agent, token string) (status, delivered int) {
 	status, text, err := send(ctx, x.client, http.MethodGet, x.servers[replica].URL+"/api/deployments/pending/"+agent, token, nil, nil)
 	if err != nil {
 		return 0, 0
 	}
-	var answer struct{ Deployments []struct{ Name string } }
-	_ = json.Unmarshal(text, &answer) // error responses have none
-	return status, len(answer.Deployments)
+	var response struct{ Deployments []struct{ Name string } }
+	_ = json.Unmarshal(text, &response) // error responses have none
+	return status, len(response.Deployments)
 }
 
 // want is the expected response to an agent's poll.
 type want struct {
-	agent, token string
-	status, told int
+	agent, token      string
+	status, delivered int
 }
 
 func (x *truth) polls(ctx context.Context, wanted []want) (wrong []string) {
 	for i := range replicas {
 		for _, w := range wanted {
-			status, told := x.poll(ctx, i, w.agent, w.token)
-			if status != w.status || status == http.StatusOK && told != w.told {
-				wrong = append(wrong, fmt.Sprintf("replica %d answers %s %d with %d deployments, not %d with %d", i, w.agent, status, told, w.status, w.told))
+			status, delivered := x.poll(ctx, i, w.agent, w.token)
+			if status != w.status || status == http.StatusOK && delivered != w.delivered {
+				wrong = append(wrong, fmt.Sprintf("replica %d answers %s %d with %d deployments, not %d with %d", i, w.agent, status, delivered, w.status, w.delivered))
 			}
 		}
 	}

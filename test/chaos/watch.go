@@ -194,7 +194,7 @@ func (w *watch) create(base string) func(context.Context, *http.Client, *rand.Ra
 func (w *watch) ingest(base string) func(context.Context, *http.Client, *rand.Rand) (int, error) {
 	return func(ctx context.Context, client *http.Client, random *rand.Rand) (int, error) {
 		id := newID(random)
-		w.t.recorder.brought(id)
+		w.t.recorder.addSending(id)
 		status, _, err := send(ctx, client, http.MethodPost, base+"/api/executions", rig.IngestToken, nil, map[string]any{
 			"execution_id": id, "created_at": time.Now().UTC(), "user_id": "probe", "agent_name": "probe", "status": "success", "execution_time_ms": 1,
 		})

@@ -37,7 +37,7 @@ func (d *recorder) client(once bool) *http.Client {
 // CloseIdleConnections is called by http.Client's method.
 func (w *wire) CloseIdleConnections() { w.next.CloseIdleConnections() }
 
-const maxAnswer = 32 << 20
+const maxResponse = 32 << 20
 
 // RoundTrip implements http.RoundTripper. It reads the response to its end before it returns.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -57,9 +57,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.next.RoundTrip(sent)
 	if err == nil {
 		x.status = resp.StatusCode
-		x.answer, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		x.response, err = io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 		_ = resp.Body.Close() // all of it is read
-		resp.Body = io.NopCloser(bytes.NewReader(x.answer))
+		resp.Body = io.NopCloser(bytes.NewReader(x.response))
 	}
 	x.answered = time.Now()
 	x.err = err
@@ -86,7 +86,7 @@ type exchange struct {
 	body            []byte
 	asked, answered time.Time
 	status          int // 0 if there was no response
-	answer          []byte
+	response        []byte
 	err             error
 	given           bool // the client canceled it
 }
@@ -125,7 +125,7 @@ func (x *exchange) trouble() string {
 	case x.err != nil:
 		return x.err.Error()
 	case x.status >= http.StatusInternalServerError || x.status == http.StatusTooManyRequests:
-		return fmt.Sprintf("%d %.200s", x.status, x.answer)
+		return fmt.Sprintf("%d %.200s", x.status, x.response)
 	}
 	return ""
 }
@@ -147,8 +147,8 @@ func (d *recorder) take(x exchange) {
 	}
 	switch {
 	case kind == "run":
-		if run, ended := runOf(x.answer); ended { // although the connection may have broken then
-			d.brought(run)
+		if run, ended := runOf(x.response); ended { // although the connection may have broken then
+			d.addSending(run)
 			d.stored(run)
 		}
 	case action == "status" || action == "cancel":
@@ -164,23 +164,23 @@ func (d *recorder) take(x exchange) {
 	case id != "" && action == "" && x.status == http.StatusOK:
 		var one openapi.Deployment
 		if d.decode(x, &one) {
-			d.takeSight(x, one)
+			d.recordSnapshot(x, one)
 		}
 	case x.method == http.MethodGet && x.path == "/api/deployments" && x.status == http.StatusOK:
 		var all openapi.DeploymentList
 		if d.decode(x, &all) {
 			for _, one := range all.Deployments {
-				d.takeSight(x, one)
+				d.recordSnapshot(x, one)
 			}
 		}
 	case x.status >= http.StatusBadRequest && kind != "log" && kind != "other":
-		d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.response)
 	}
 }
 
 func (d *recorder) decode(x exchange, to any) bool {
-	if err := json.Unmarshal(x.answer, to); err != nil {
-		d.strange("%s %s: %d: %v", x.method, x.path, x.status, err)
+	if err := json.Unmarshal(x.response, to); err != nil {
+		d.unexpected("%s %s: %d: %v", x.method, x.path, x.status, err)
 		return false
 	}
 	return true
@@ -189,14 +189,14 @@ func (d *recorder) decode(x exchange, to any) bool {
 func (d *recorder) takeMove(x exchange, id, action string) {
 	e := event{asked: x.asked, answered: x.answered, cancel: action == "cancel"}
 	if action == "status" {
-		var said openapi.StatusReport
-		if err := json.Unmarshal(x.body, &said); err != nil {
-			d.strange("a report that cannot be read: %v", err)
+		var report openapi.StatusReport
+		if err := json.Unmarshal(x.body, &report); err != nil {
+			d.unexpected("a report that cannot be read: %v", err)
 			return
 		}
 		e.report = &fleet.Report{
-			Attempt: int(said.Attempt), Claim: said.Claim, Status: fleet.Status(said.Status),
-			Retryable: said.Retryable == nil || *said.Retryable, Progress: said.Progress, Message: told(said.Message), Output: told(said.Output),
+			Attempt: int(report.Attempt), Claim: report.Claim, Status: fleet.Status(report.Status),
+			Retryable: report.Retryable == nil || *report.Retryable, Progress: report.Progress, Message: optional(report.Message), Output: optional(report.Output),
 		}
 	}
 	switch {
@@ -204,8 +204,8 @@ func (d *recorder) takeMove(x exchange, id, action string) {
 		e.answered = time.Time{}
 	case x.status >= http.StatusBadRequest:
 		var problem openapi.Problem
-		if err := json.Unmarshal(x.answer, &problem); err != nil || problem.Code == "" {
-			d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		if err := json.Unmarshal(x.response, &problem); err != nil || problem.Code == "" {
+			d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.response)
 			return
 		}
 		e.refused = string(problem.Code)
@@ -213,8 +213,8 @@ func (d *recorder) takeMove(x exchange, id, action string) {
 	d.did(id, e)
 }
 
-// told returns an optional field of a report; nil if s is empty.
-func told(s string) *string {
+// optional returns an optional field of a report; nil if s is empty.
+func optional(s string) *string {
 	if s == "" {
 		return nil
 	}
@@ -223,7 +223,7 @@ func told(s string) *string {
 
 func (d *recorder) takeCreated(x exchange) {
 	if x.status != http.StatusCreated {
-		d.strange("%s %s: %d %.300s", x.method, x.path, x.status, x.answer)
+		d.unexpected("%s %s: %d %.300s", x.method, x.path, x.status, x.response)
 		return
 	}
 	var made openapi.CreatedDeployments
@@ -241,10 +241,10 @@ func (d *recorder) takeOffers(x exchange) {
 		return
 	}
 	for _, one := range offers.Deployments {
-		d.saw(one.ID, x.asked, x.answered, fleet.Pending, int(one.Attempt))
+		d.see(one.ID, x.asked, x.answered, fleet.Pending, int(one.Attempt))
 	}
 }
 
-func (d *recorder) takeSight(x exchange, one openapi.Deployment) {
-	d.saw(one.ID, x.asked, x.answered, fleet.Status(one.Status), int(one.Attempt))
+func (d *recorder) recordSnapshot(x exchange, one openapi.Deployment) {
+	d.see(one.ID, x.asked, x.answered, fleet.Status(one.Status), int(one.Attempt))
 }

@@ -46,8 +46,8 @@ func (l *lab) export(w http.ResponseWriter, r *http.Request) {
 		kept.message = err.Error()
 	}
 	kept.status = answer.status
-	if said := partial(answer.header, answer.body); said != "" {
-		kept.message = said
+	if response := partial(answer.header, answer.body); response != "" {
+		kept.message = response
 	}
 	l.mu.Lock()
 	if o := l.seen[l.current]; o != nil {
@@ -99,14 +99,14 @@ func (l *lab) exportLogs(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = proto.Unmarshal(content, kept.request)
 	}
-	var said collectorlogs.ExportLogsServiceResponse
-	switch unread := proto.Unmarshal(answer.body, &said); {
+	var response collectorlogs.ExportLogsServiceResponse
+	switch unread := proto.Unmarshal(answer.body, &response); {
 	case err != nil:
 		kept.message = err.Error()
 	case unread != nil || kept.status != http.StatusOK:
 		kept.message = fmt.Sprintf("%q", answer.body)
-	case said.GetPartialSuccess().GetRejectedLogRecords() > 0:
-		kept.message = said.GetPartialSuccess().GetErrorMessage()
+	case response.GetPartialSuccess().GetRejectedLogRecords() > 0:
+		kept.message = response.GetPartialSuccess().GetErrorMessage()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,18 +155,18 @@ func decodeExport(header http.Header, body []byte) (export, error) {
 }
 
 func partial(header http.Header, answer []byte) string {
-	var said collector.ExportTraceServiceResponse
+	var response collector.ExportTraceServiceResponse
 	if strings.HasPrefix(header.Get("Content-Type"), "application/json") {
-		if protojson.Unmarshal(answer, &said) != nil {
+		if protojson.Unmarshal(answer, &response) != nil {
 			return string(answer)
 		}
-	} else if proto.Unmarshal(answer, &said) != nil {
+	} else if proto.Unmarshal(answer, &response) != nil {
 		return fmt.Sprintf("%q", answer)
 	}
-	if said.GetPartialSuccess().GetRejectedSpans() == 0 {
+	if response.GetPartialSuccess().GetRejectedSpans() == 0 {
 		return "" // only a message is a hint
 	}
-	return said.GetPartialSuccess().GetErrorMessage()
+	return response.GetPartialSuccess().GetErrorMessage()
 }
 
 // otlpJSON returns the export as OTLP JSON. Of stack traces it keeps only the causes.

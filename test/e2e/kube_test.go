@@ -44,7 +44,7 @@ func eventually(t *testing.T, within time.Duration, what string, check func(ctx 
 			return
 		}
 		if time.Since(began) > within {
-			t.Fatalf("waited %s in vain until %s: %v", within, what, err)
+			t.Fatalf("timed out after %s waiting until %s: %v", within, what, err)
 		}
 		<-retry.C
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// answerWithin limits a request over a Conn, in addition to the wait of a held poll.
-const answerWithin = 90 * time.Second
+// responseTimeout limits a request over a Conn, in addition to the wait of a held poll.
+const responseTimeout = 90 * time.Second
 
 // Conn is a kept-alive connection with a minimal HTTP/1.1 client for loads: net/http's client costs more than what it
 // would measure. It is not safe for concurrent use.
@@ -62,13 +62,13 @@ func RequestOf(method, path, host, header, contentType string, body []byte) []by
 
 // Do sends a request and reads its response.
 func (c *Conn) Do(request []byte) (Response, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(answerWithin)); err != nil {
+	if err := c.conn.SetDeadline(time.Now().Add(responseTimeout)); err != nil {
 		return Response{}, err
 	}
 	if _, err := c.conn.Write(request); err != nil {
 		return Response{}, err
 	}
-	return c.answer()
+	return c.response()
 }
 
 var (
@@ -79,7 +79,7 @@ var (
 	errMalformed = errors.New("the answer is not HTTP/1.1")
 )
 
-func (c *Conn) answer() (r Response, err error) {
+func (c *Conn) response() (r Response, err error) {
 	line, err := c.line(&r)
 	if err != nil {
 		return r, err

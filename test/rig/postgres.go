@@ -256,7 +256,7 @@ func await(ctx context.Context, p *Process, look func() error) error {
 		case <-ended:
 			return fmt.Errorf("%s ended: %s", p.cmd.Path, tail(p.log))
 		case <-ctx.Done():
-			return fmt.Errorf("waited in vain: %w", err)
+			return fmt.Errorf("timed out waiting: %w", err)
 		case <-tick.C:
 		}
 	}

@@ -36,19 +36,19 @@ func TestClients(t *testing.T) {
 	for name, tt := range map[string]struct {
 		send     func(ctx context.Context, t testing.TB, endpoint, token string) error
 		user     string
-		tellings int
+		runs     int
 		requests map[string]int // by encoding
 	}{
 		"Go": {
 			send: func(ctx context.Context, _ testing.TB, endpoint, token string) error {
 				return sdk.SendWithGo(ctx, endpoint, token)
 			},
-			user: sdk.GoUser, tellings: sdk.GoTellings,
+			user: sdk.GoUser, runs: sdk.GoRuns,
 			requests: map[string]int{"application/x-protobuf": 5, "application/x-protobuf gzip": 5},
 		},
 		"Python": {
 			send: sdk.SendWithPython,
-			user: sdk.PythonUser, tellings: sdk.PythonTellings,
+			user: sdk.PythonUser, runs: sdk.PythonRuns,
 			requests: map[string]int{"application/x-protobuf": 5, "application/x-protobuf gzip": 5, "application/json": 5, "application/json gzip": 5},
 		},
 	} {
@@ -87,7 +87,7 @@ func TestClients(t *testing.T) {
 				t.Errorf("requests %v, not %v", requests, tt.requests)
 			}
 			mu.Unlock()
-			told(t, l.batch, tt.user, tt.tellings, began)
+			checkBatch(t, l.batch, tt.user, tt.runs, began)
 
 			if err := tt.send(t.Context(), t, server.URL+"/v1/traces", "another token"); err == nil {
 				t.Error("the SDK did not notice that it was refused")
@@ -96,13 +96,13 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// told checks the executions and spans received for the story.
-func told(t *testing.T, batch execution.Batch, user string, tellings int, began time.Time) {
+// checkBatch checks the executions and spans received for the story.
+func checkBatch(t *testing.T, batch execution.Batch, user string, runs int, began time.Time) {
 	t.Helper()
-	if got, want := len(batch.Executions), tellings*sdk.Executions; got != want {
+	if got, want := len(batch.Executions), runs*sdk.Executions; got != want {
 		t.Fatalf("%d executions, not %d", got, want)
 	}
-	if got, want := len(batch.Spans), tellings*(sdk.Executions+1); got != want {
+	if got, want := len(batch.Spans), runs*(sdk.Executions+1); got != want {
 		t.Errorf("%d spans, not %d", got, want)
 	}
 	kinds := []execution.Kind{execution.Inference, execution.Inference, execution.Tool, execution.Agent} // innermost first
@@ -144,14 +144,14 @@ func told(t *testing.T, batch execution.Batch, user string, tellings int, began 
 		}
 		tokens.Add(e.Tokens)
 	}
-	n := int64(tellings)
+	n := int64(runs)
 	want := execution.Tokens{
 		Input: sdk.InputTokens * n, Output: sdk.OutputTokens * n, CacheRead: sdk.CachedTokens * n, Used: (sdk.InputTokens + sdk.OutputTokens) * n,
 	}
 	if tokens != want {
 		t.Errorf("%+v, not %+v", tokens, want)
 	}
-	if requests != tellings || models[sdk.Model] != tellings || models[sdk.Other] != tellings || len(models) != 2 {
+	if requests != runs || models[sdk.Model] != runs || models[sdk.Other] != runs || len(models) != 2 {
 		t.Errorf("%d requests, calls %v", requests, models)
 	}
 }

@@ -28,10 +28,10 @@ const (
 	OutputTokens = 40
 	CachedTokens = 100 // of the input
 
-	GoUser         = "user-of-go"
-	GoTellings     = 2 // in protobuf, plain and compressed
-	PythonUser     = "user-of-python"
-	PythonTellings = 4 // in protobuf and in JSON, plain and compressed
+	GoUser     = "user-of-go"
+	GoRuns     = 2 // in protobuf, plain and compressed
+	PythonUser = "user-of-python"
+	PythonRuns = 4 // in protobuf and in JSON, plain and compressed
 )
 
 // SendWithGo sends the story with the SDK for Go. The endpoint is the complete URL for traces.

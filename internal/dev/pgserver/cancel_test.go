@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 func TestCancelledStartLeavesNothing(t *testing.T) {
@@ -61,7 +63,7 @@ func cancelledAt(t *testing.T, opts Options, pattern string, atOnce bool) {
 		results <- result{server, err}
 	}()
 	var got result
-	eventually(t, "the mark or the end", func() bool {
+	await.Until(t, "the mark or the end", func() bool {
 		select {
 		case got = <-results:
 			results <- got

@@ -127,8 +127,8 @@ func TestDownloadRefuses(t *testing.T) {
 		archive, checksum func(w http.ResponseWriter)
 		want              string
 	}{
-		"a version that is not there":     {notFound, checksum, ".jar answered 404"},
-		"an archive without a checksum":   {plain, notFound, ".sha256 answered 404"},
+		"a version that is not there":     {notFound, checksum, ".jar responded with 404"},
+		"an archive without a checksum":   {plain, notFound, ".sha256 responded with 404"},
 		"a page instead of a checksum":    {plain, func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }, "does not contain a SHA-256 checksum"},
 		"a checksum of something else":    {func(w http.ResponseWriter) { fmt.Fprint(w, "?") }, checksum, "it is damaged or was changed"},
 		"a checksum that is much too big": {plain, func(w http.ResponseWriter) { fmt.Fprintf(w, "%2000d", 1) }, "body too large"},

@@ -65,7 +65,7 @@ func (h *home) awaitReady(ctx context.Context, process *process, url string) err
 		select {
 		case <-tick.C:
 		case <-process.done:
-			return fmt.Errorf("it ended at once, %s:\n%s", process.cmd.ProcessState, h.log.lastLines())
+			return fmt.Errorf("it exited immediately, %s:\n%s", process.cmd.ProcessState, h.log.lastLines())
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("it was not ready in time: %w", context.Cause(ctx)), lastErr)
 		}

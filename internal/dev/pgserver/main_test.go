@@ -129,20 +129,6 @@ func query(t *testing.T, server *Server, sql string) string {
 	return string(last.Rows[0][0])
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(time.Minute)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not in time: %s", what)
-		}
-	}
-}
-
 // serversOf returns the processes with dir in their command line. Zombies have no command line.
 func serversOf(t *testing.T, dir string) (pids []string) {
 	t.Helper()

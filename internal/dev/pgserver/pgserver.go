@@ -42,7 +42,7 @@ type Options struct {
 	CacheDir string
 
 	// BinDir is the folder of postgres and initdb. If empty, the newest version in PATH and /usr/lib/postgresql/*/bin
-	// is used, or else one is downloaded. An existing data directory gets its own major version if available.
+	// is used; without one, it is downloaded. An existing data directory gets its own major version if available.
 	BinDir string
 
 	// Logf receives a few lines on what was chosen and why. It may be nil.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 func TestDataOutlivesTheServer(t *testing.T) {
@@ -163,7 +165,7 @@ func TestServerExitsWithItsParent(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = parent.Wait() // killed
-		eventually(t, "PostgreSQL "+strconv.Itoa(pid)+" ends with its parent", func() bool {
+		await.Until(t, "PostgreSQL "+strconv.Itoa(pid)+" ends with its parent", func() bool {
 			return len(serversOf(t, dir)) == 0
 		})
 		next := mustStart(t, Options{DataDir: kept, Ephemeral: held == "ephemeral"})
@@ -207,7 +209,7 @@ func TestServerOutlivesTheThreadThatAskedForIt(t *testing.T) {
 	if thread == "" {
 		t.Skip("no /proc to see threads in")
 	}
-	eventually(t, "the thread's end", func() bool { return missing(filepath.Join("/proc", thread)) })
+	await.Until(t, "the thread's end", func() bool { return missing(filepath.Join("/proc", thread)) })
 	if got := query(t, server, "SELECT 1"); got != "1" {
 		t.Error("the server ended with the thread")
 	}

@@ -84,7 +84,7 @@ func get(ctx context.Context, client *http.Client, url string, w io.Writer, limi
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, resp.Status)
+		return fmt.Errorf("%s responded with %s", url, resp.Status)
 	}
 	if _, err := io.Copy(w, http.MaxBytesReader(nil, resp.Body, limit)); err != nil {
 		return fmt.Errorf("copying %s: %w", url, err)

@@ -151,12 +151,12 @@ func (a *assistants) post(ctx context.Context, path string, body any) error {
 		return err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	response, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return err
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s responded with %s: %.200s", path, resp.Status, answer)
+		return fmt.Errorf("%s responded with %s: %.200s", path, resp.Status, response)
 	}
 	return nil
 }

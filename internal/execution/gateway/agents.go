@@ -55,7 +55,7 @@ type kind interface {
 	check(options map[string]json.RawMessage) error
 	// secrets returns the credentials sent to the upstream, which must not appear in a record, log or error.
 	secrets() []string
-	// run runs the agent. If it fails the answer has what is known until then.
+	// run runs the agent. If it fails, the result has what was received before the failure.
 	run(c *call) (answer, error)
 }
 

@@ -43,9 +43,9 @@ type call struct {
 	options     map[string]json.RawMessage
 	now         func() time.Time
 
-	parts chan<- string
-	limit int // maximum bytes of output
-	said  strings.Builder
+	parts  chan<- string
+	limit  int // maximum bytes of output
+	output strings.Builder
 
 	idle     *time.Timer // running while waiting for the upstream
 	patience time.Duration
@@ -55,17 +55,17 @@ type call struct {
 	after int64        // bytes read since
 }
 
-// say relays a part of the answer.
+// say forwards a part of the output to the client.
 func (c *call) say(part string) error {
 	part = clean(part)
 	if part == "" {
 		return nil
 	}
-	if room := c.limit - c.said.Len(); len(part) > room {
-		c.said.WriteString(text.Cut(part, room))
+	if room := c.limit - c.output.Len(); len(part) > room {
+		c.output.WriteString(text.Cut(part, room))
 		return c.tooLarge()
 	}
-	c.said.WriteString(part)
+	c.output.WriteString(part)
 	select {
 	case c.parts <- part:
 		return nil
@@ -109,9 +109,9 @@ func (c *call) post(url string, body []byte, header http.Header, secrets []strin
 // refusal returns the error of an unsuccessful response, with its message.
 func (c *call) refusal(answer *http.Response, secrets []string) error {
 	status := answer.StatusCode
-	said, _ := io.ReadAll(io.LimitReader(c, maxErrorBody)) // as much as could be read
+	output, _ := io.ReadAll(io.LimitReader(c, maxErrorBody)) // as much as could be read
 	message := fmt.Sprintf("the upstream responded with %d %s", status, http.StatusText(status))
-	if text := excerpt(errorText(said), secrets); text != "" {
+	if text := excerpt(errorText(output), secrets); text != "" {
 		message += ": " + text
 	}
 	if status/100 == 3 {

@@ -1,4 +1,4 @@
-// Package gateway runs AI agents: it selects an agent for a prompt, streams its answer to the client, and records the
+// Package gateway runs AI agents: it selects an agent for a prompt, streams its output to the client, and records the
 // outcome of every run.
 //
 // Agents are configured in a file that is reloaded when it changes. There are three kinds: openai calls a server with

@@ -37,7 +37,7 @@ var (
 	errGone       = failed("client_gone", "client went away")
 	errEndedEarly = failed("upstream_ended_early", "the upstream's response ended early")
 	errNothing    = failed("upstream_ended_early", "the upstream's response was empty")
-	errDefect     = failed("internal", "the run failed by a defect of the gateway; its log says more")
+	errDefect     = failed("internal", "the run failed by a defect of the gateway; see its log")
 )
 
 // failureOf converts the error of a run. The cause of its context takes precedence over its consequences. Errors of net/http

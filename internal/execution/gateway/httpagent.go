@@ -102,8 +102,8 @@ func (a *answer) note(r report) (written bool) {
 	if r.Finish != "" {
 		a.finish = asName(r.Finish, 100)
 	}
-	if said := r.candidate().Finish; said != "" {
-		a.finish = asName(said, 100)
+	if finish := r.candidate().Finish; finish != "" {
+		a.finish = asName(finish, 100)
 	}
 	written = a.used.add(r.Usage)
 	written = a.used.add(r.UsageMetadata) || written
@@ -123,7 +123,7 @@ func (a *answer) note(r report) (written bool) {
 	return written
 }
 
-// ends reports whether the event comes after all output.
+// ends reports whether the event follows all output.
 func (r report) ends() bool {
 	return r.Finish != "" || r.candidate().Finish != "" || r.Type == "message_delta" || len(r.Response) > 0 || len(r.Error) > 0 && string(r.Error) != "null"
 }
@@ -134,7 +134,7 @@ func (r report) reports() bool {
 		len(r.UsageMetadata) > 0 || len(r.Candidates) > 0
 }
 
-// candidate is an answer in Gemini's API.
+// candidate is a response in Gemini's API.
 type candidate struct {
 	Content struct {
 		Parts []struct {
@@ -154,7 +154,7 @@ func (r report) candidate() candidate {
 	return all[0]
 }
 
-// text returns the event's part of the answer; ok is false if it has none in a known form.
+// text returns the event's part of the output; ok is false if it has none in a known form.
 func (r report) text() (text string, ok bool) {
 	for _, raw := range []json.RawMessage{r.Text, r.Delta, r.Content} {
 		if json.Unmarshal(raw, &text) == nil && string(raw) != "null" {
@@ -233,7 +233,7 @@ func (k *httpAgent) plain(c *call) error {
 		}
 		begun = copy(buffer, buffer[whole:n])
 		switch {
-		case errors.Is(err, io.EOF) && c.said.Len() == 0:
+		case errors.Is(err, io.EOF) && c.output.Len() == 0:
 			return errNothing
 		case errors.Is(err, io.EOF):
 			return nil
@@ -285,9 +285,9 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 	done = event.name == "done" || event.name == "completed"
 	var r report
 	isObject := len(event.data) > 0 && event.data[0] == '{' && json.Unmarshal([]byte(event.data), &r) == nil
-	written, said := isObject && a.note(r), c.said.Len()
+	written, finish := isObject && a.note(r), c.output.Len()
 	defer func() {
-		a.used.passed(written, c.said.Len() > said, r.ends() || event.name == "error")
+		a.used.passed(written, c.output.Len() > finish, r.ends() || event.name == "error")
 		a.used.opening = a.used.opening || written && r.Type == "message_start"
 	}()
 	text, hasText := r.text()
@@ -296,7 +296,7 @@ func (k *httpAgent) take(c *call, a *answer, event serverEvent) (done bool, err 
 		return true, failed("upstream_error", "the upstream failed: %s", excerpt(errorText([]byte(event.data)), k.secrets()))
 	case event.name == "started":
 		return false, nil
-	case done && c.said.Len() > 0:
+	case done && c.output.Len() > 0:
 		return true, nil // the text that it repeats was relayed
 	case done:
 		if !hasText && len(r.Output) > 0 && json.Unmarshal(r.Output, &text) != nil {

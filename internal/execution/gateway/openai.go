@@ -185,8 +185,8 @@ func (k *openAI) secrets() []string {
 type completion struct {
 	Model   string `json:"model"`
 	Choices []struct {
-		Delta   said   `json:"delta"`
-		Message said   `json:"message"`
+		Delta   delta  `json:"delta"`
+		Message delta  `json:"message"`
 		Finish  string `json:"finish_reason"`
 	} `json:"choices"`
 	Usage       json.RawMessage `json:"usage"`
@@ -194,7 +194,7 @@ type completion struct {
 	Error       json.RawMessage `json:"error"`
 }
 
-type said struct {
+type delta struct {
 	Content content `json:"content"`
 	Refusal string  `json:"refusal"`
 }
@@ -238,7 +238,7 @@ func (a *answer) take(chunk completion, secrets []string) (text string, err erro
 	if choice.Finish != "" {
 		a.finish = asName(choice.Finish, execution.MaxName)
 	}
-	for _, part := range []said{choice.Delta, choice.Message} {
+	for _, part := range []delta{choice.Delta, choice.Message} {
 		text += string(part.Content) + part.Refusal
 	}
 	return text, nil
@@ -264,7 +264,7 @@ func (k *openAI) whole(c *call) (a answer, err error) {
 	return a, c.say(text)
 }
 
-// streamed relays the answer chunk by chunk. It is complete with [DONE] or a finish reason.
+// streamed forwards the output chunk by chunk. It is complete with [DONE] or a finish reason.
 func (k *openAI) streamed(c *call) (a answer, err error) {
 	events := newEventReader(c)
 	for {

@@ -30,7 +30,7 @@ type run struct {
 	left        atomic.Bool // the client left and the upstream is read on
 }
 
-// answer is what a kind returns of a run.
+// answer is the result of a run, as returned by an agent's kind.
 type answer struct {
 	output json.RawMessage // the answer if it is JSON; nil if it was relayed as text
 	finish string          // the model's finish reason
@@ -167,7 +167,7 @@ func (r *run) try(c *call) (done result) {
 			r.g.opts.Log.Error("a run panicked", zap.String("execution_id", r.execution.ID),
 				zap.String("agent", r.agent.name), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
 		}
-		done.text = c.said.String()
+		done.text = c.output.String()
 	}()
 	done.answer, done.err = r.agent.kind.run(c)
 	return done

@@ -26,8 +26,8 @@ type serverEvent struct {
 	data string
 }
 
-// eventReader reads a text/event-stream as the HTML standard says (9.2.6). It ignores ids and retry times, which only
-// matter for reconnecting.
+// eventReader reads a text/event-stream as the HTML standard defines (9.2.6). It ignores ids and retry times, which
+// only matter for reconnecting.
 type eventReader struct {
 	r      *bufio.Reader
 	line   []byte

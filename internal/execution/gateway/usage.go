@@ -25,7 +25,7 @@ func (u *used) add(object json.RawMessage) (written bool) {
 	return len(object) > 0 && u.events.Add(string(object))
 }
 
-// passed records what an event had: the output's count, text, and whether it comes at the end.
+// passed records whether an event had the output's count, whether it had text, and whether it ended the output.
 func (u *used) passed(written, text, ends bool) {
 	u.spoke = u.spoke || text
 	switch {
@@ -36,7 +36,7 @@ func (u *used) passed(written, text, ends bool) {
 	}
 }
 
-// partial reports whether the reported counts are incomplete: the answer broke off after they were reported, or they were
+// partial reports whether the reported counts are incomplete: the output stopped after they were reported, or they were
 // reported when it began.
 func (u *used) partial(result *usage.Result, brokeOff bool) bool {
 	return u.spoke && (u.opening || result.InputOnly()) || brokeOff && !u.current

@@ -36,13 +36,13 @@ func TestReplicasAppendTheSameExecutions(t *testing.T) {
 		all = append(all, e)
 		spans = append(spans, execution.Span{TraceID: e.TraceID, SpanID: e.SpanID, Agent: e.AgentName, User: e.UserID, Execution: true})
 	}
-	var told recorder
+	var recorded recorder
 	var deadlocked deadlocks
 	var accepted, duplicates int
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(t.Context())
 	for r := range replicas {
-		l := newLedger(newStore(t, db.url, &deadlocked), &told)
+		l := newLedger(newStore(t, db.url, &deadlocked), &recorded)
 		run(t, l)
 		for c := range callers {
 			random := rand.New(rand.NewPCG(seed, uint64(callers*r+c)))
@@ -72,8 +72,8 @@ func TestReplicasAppendTheSameExecutions(t *testing.T) {
 	if accepted != stored || stored > len(all) || duplicates == 0 {
 		t.Errorf("want each of %d accepted once, got %d accepted, %d stored", len(all), accepted, stored)
 	}
-	told.eachOnce(t, stored)
-	told.rows(t, accepted, duplicates, 0, 0)
+	recorded.eachOnce(t, stored)
+	recorded.rows(t, accepted, duplicates, 0, 0)
 	checkRollups(t, db)
 	if deadlocked.n > 0 {
 		t.Errorf("want no deadlock, got %d", deadlocked.n)
@@ -82,10 +82,10 @@ func TestReplicasAppendTheSameExecutions(t *testing.T) {
 
 // client sends each batch until it is acknowledged.
 type client struct {
-	ledger *ledger.Ledger
-	random *rand.Rand
-	told   map[string]bool // acknowledged ids
-	tries  int
+	ledger   *ledger.Ledger
+	random   *rand.Rand
+	recorded map[string]bool // acknowledged ids
+	tries    int
 }
 
 func (c *client) bring(ctx context.Context, batch execution.Batch) (execution.Outcome, error) {
@@ -95,7 +95,7 @@ func (c *client) bring(ctx context.Context, batch execution.Batch) (execution.Ou
 		switch {
 		case err == nil:
 			for _, id := range ids(batch) {
-				c.told[id] = true
+				c.recorded[id] = true
 			}
 			return outcome, nil
 		case !errors.Is(err, fault.ErrUnavailable):
@@ -116,9 +116,9 @@ func pause(ctx context.Context, random *rand.Rand, limit time.Duration) {
 }
 
 // disturb repeatedly cuts the connection to the database, each time after a few more commits.
-func disturb(ctx context.Context, random *rand.Rand, proxy *postgrestest.Proxy, told *recorder) (times int) {
+func disturb(ctx context.Context, random *rand.Rand, proxy *postgrestest.Proxy, recorded *recorder) (times int) {
 	for seen := 0; ctx.Err() == nil; {
-		if n := told.commits(); n < seen+2 {
+		if n := recorded.commits(); n < seen+2 {
 			pause(ctx, random, 2*time.Millisecond)
 			continue
 		}
@@ -127,7 +127,7 @@ func disturb(ctx context.Context, random *rand.Rand, proxy *postgrestest.Proxy, 
 		times++
 		pause(ctx, random, 10*time.Millisecond)
 		proxy.Resume()
-		seen = told.commits()
+		seen = recorded.commits()
 	}
 	return times
 }
@@ -140,7 +140,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	const replicas, callers, batches = 2, 5, 25
-	var told recorder
+	var recorded recorder
 	var accepted, rows int
 	var mu sync.Mutex
 	var clients []*client
@@ -152,12 +152,12 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	shared := some(50) // sent by all clients now and then
 	for r := range replicas {
 		proxy := postgrestest.NewProxy(t, db.url)
-		l := newLedger(newStore(t, proxy.URL, nil), &told)
+		l := newLedger(newStore(t, proxy.URL, nil), &recorded)
 		run(t, l)
 		random := rand.New(rand.NewPCG(seed, uint64(1000+r)))
-		trouble.Go(func() { cuts.Add(int64(disturb(troubled, random, proxy, &told))) })
+		trouble.Go(func() { cuts.Add(int64(disturb(troubled, random, proxy, &recorded))) })
 		for c := range callers {
-			one := &client{ledger: l, random: rand.New(rand.NewPCG(seed, uint64(callers*r+c))), told: map[string]bool{}}
+			one := &client{ledger: l, random: rand.New(rand.NewPCG(seed, uint64(callers*r+c))), recorded: map[string]bool{}}
 			clients = append(clients, one)
 			bringing.Go(func() error {
 				for range batches {
@@ -187,7 +187,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	acknowledged, tries := map[string]bool{}, 0
 	for _, c := range clients {
 		tries += c.tries
-		for id := range c.told {
+		for id := range c.recorded {
 			acknowledged[id] = true
 		}
 	}
@@ -205,6 +205,6 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	if n := ask[int](t, db, `SELECT count(DISTINCT execution_id) FROM agent_executions WHERE execution_id = ANY ($1)`, names); n != len(names) {
 		t.Errorf("want each of %d once, got %d", len(names), n)
 	}
-	told.eachOnce(t, accepted) // batches whose response was lost were retried as duplicates
+	recorded.eachOnce(t, accepted) // batches whose response was lost were retried as duplicates
 	checkRollups(t, db)
 }

@@ -94,8 +94,8 @@ func (l *Ledger) take() []*entry {
 	return taken
 }
 
-// commit stores entries in one transaction and answers them. If that fails although the database is reachable, it commits
-// each half separately, recursively, so that no caller's fault affects another.
+// commit stores entries in one transaction and returns the outcome to their callers. If that fails although the
+// database is reachable, it commits each half separately, recursively, so that no caller's fault affects another.
 func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 	for left := [][]*entry{entries}; len(left) > 0; {
 		some := left[0]
@@ -105,7 +105,7 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 		case err == nil:
 		case errors.Is(err, fault.ErrUnavailable):
 			l.report(err)
-			waiting := l.takeAll() // before answering, since an answered caller may retry, which is a new entry
+			waiting := l.takeAll() // before the callers return, since they may retry, which adds a new entry
 			l.answer(some, err)
 			l.answer(slices.Concat(left...), err) // otherwise they would fail one after another
 			l.answer(waiting, err)
@@ -119,7 +119,7 @@ func (l *Ledger) commit(ctx context.Context, entries []*entry) {
 	}
 }
 
-// store commits entries and, if that succeeds, answers them.
+// store commits entries and, if that succeeds, returns the outcome to their callers.
 func (l *Ledger) store(ctx context.Context, entries []*entry) error {
 	batch := join(entries)
 	start := l.opts.Now()

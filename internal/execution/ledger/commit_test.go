@@ -11,6 +11,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -18,10 +19,10 @@ import (
 func TestCallersShareATransaction(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	var told recorder
+	var recorded recorder
 	g := &gate{Store: newStore(t, db.url, nil)}
 	release := g.holding()
-	l := newLedger(g, &told)
+	l := newLedger(g, &recorded)
 	run(t, l)
 	t.Cleanup(release)
 	occupying := occupy(t, l, g)
@@ -37,7 +38,7 @@ func TestCallersShareATransaction(t *testing.T) {
 		}
 		rows += i%4 + 1
 		waiting = append(waiting, bring(t, l, batch))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == rows })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == rows })
 	}
 	release()
 	for i, w := range occupying {
@@ -61,8 +62,8 @@ func TestCallersShareATransaction(t *testing.T) {
 	if n := g.commits(); n > 2+3 {
 		t.Errorf("want the %d that waited to share a transaction or two, got %d transactions", callers, n)
 	}
-	told.eachOnce(t, accepted+2)
-	told.rows(t, accepted+2, duplicates, callers/3, 0)
+	recorded.eachOnce(t, accepted+2)
+	recorded.rows(t, accepted+2, duplicates, callers/3, 0)
 	checkRollups(t, db)
 }
 
@@ -77,13 +78,13 @@ func TestSmallBatchesWaitForTheNextTransaction(t *testing.T) {
 	run(t, l)
 	t.Cleanup(release)
 	all := []<-chan answer{bring(t, l, some(1))}
-	eventually(t, "a committer is at it", func() bool { return g.commits() == 1 })
+	await.Until(t, "a committer is at it", func() bool { return g.commits() == 1 })
 	all = append(all, bring(t, l, some(minConcurrentRows-1)))
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == minConcurrentRows-1 })
+	await.Until(t, "it waits", func() bool { return l.Queue().Rows == minConcurrentRows-1 })
 	all = append(all, bring(t, l, some(1)))
-	eventually(t, "the other committer is at it", func() bool { return g.commits() == 2 })
+	await.Until(t, "the other committer is at it", func() bool { return g.commits() == 2 })
 	all = append(all, bring(t, l, some(2)))
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2 })
 	release()
 	for i, w := range all {
 		if a := <-w; a.err != nil {
@@ -110,7 +111,7 @@ func TestTransactionsAreBounded(t *testing.T) {
 	for _, n := range []int{1000, 1500, 1499, 1, 1, 5000, 1, 4000} {
 		all = append(all, bring(t, l, some(n)))
 		rows += n
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == rows })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == rows })
 	}
 	release()
 	for i, w := range all {
@@ -136,7 +137,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := newDatabase(t)
-			var told recorder
+			var recorded recorder
 			g := &gate{Store: newStore(t, db.url, nil)}
 			release := g.holding()
 			held := g.before
@@ -147,7 +148,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 				}
 				return held(b)
 			}
-			l := newLedger(g, &told)
+			l := newLedger(g, &recorded)
 			run(t, l)
 			t.Cleanup(release)
 			occupying := occupy(t, l, g)
@@ -158,7 +159,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 					batch.Executions[1].RequestID = "bad"
 				}
 				waiting = append(waiting, bring(t, l, batch))
-				eventually(t, "it waits", func() bool { return l.Queue().Rows == 3*(i+1) })
+				await.Until(t, "it waits", func() bool { return l.Queue().Rows == 3*(i+1) })
 			}
 			release()
 			for i, w := range slices.Concat(occupying, waiting) {
@@ -177,7 +178,7 @@ func TestFaultOfOneCaller(t *testing.T) {
 			if n := g.commits(); n > 2+len(bad)*13+1 {
 				t.Errorf("want the fault found by halves, got %d transactions for %d callers", n, callers)
 			}
-			told.eachOnce(t, 2+3*(callers-len(bad)))
+			recorded.eachOnce(t, 2+3*(callers-len(bad)))
 			checkRollups(t, db)
 		})
 	}
@@ -208,7 +209,7 @@ func TestFaultAndThenUnavailable(t *testing.T) {
 	var waiting []<-chan answer
 	for i := range 40 {
 		waiting = append(waiting, bring(t, l, some(2)))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
 	}
 	release()
 	for i, w := range occupying {
@@ -227,10 +228,10 @@ func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
 	proxy := postgrestest.NewProxy(t, db.url)
-	var told recorder
+	var recorded recorder
 	g := &gate{Store: newStore(t, proxy.URL, nil)}
 	release := g.holding()
-	l := newLedger(g, &told)
+	l := newLedger(g, &recorded)
 	run(t, l)
 	t.Cleanup(release)
 	var batches []execution.Batch
@@ -238,7 +239,7 @@ func TestDatabaseOutage(t *testing.T) {
 	for i := range 30 {
 		batches = append(batches, some(2))
 		waiting = append(waiting, bring(t, l, batches[i]))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2*(i+1) })
 	}
 	proxy.Cut()
 	release()
@@ -263,7 +264,7 @@ func TestDatabaseOutage(t *testing.T) {
 		outcome, err := l.Append(t.Context(), batch)
 		answer{outcome, err}.is(t, who(i), 2, 0, 0)
 	}
-	told.eachOnce(t, 60)
+	recorded.eachOnce(t, 60)
 	checkRollups(t, db)
 }
 
@@ -317,22 +318,22 @@ func TestRetryAfterRefusal(t *testing.T) {
 		}
 		return nil
 	}
-	told := &pausing{resume: make(chan struct{})}
+	recorded := &pausing{resume: make(chan struct{})}
 	release := g.holding()
-	l := newLedger(g, told)
+	l := newLedger(g, recorded)
 	run(t, l)
 	t.Cleanup(release)
 	occupying := occupy(t, l, g)
 	batch := some(2)
 	first := bring(t, l, batch)
-	eventually(t, "the first waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "the first waits", func() bool { return l.Queue().Rows == 2 })
 	second := bring(t, l, some(2))
-	eventually(t, "both wait", func() bool { return l.Queue().Rows == 4 })
+	await.Until(t, "both wait", func() bool { return l.Queue().Rows == 4 })
 	release()
 	(<-first).isUnavailable(t, "the first")
 	again := bring(t, l, batch)
-	eventually(t, "the retry waits", func() bool { return l.Queue().Rows == 2 })
-	close(told.resume)
+	await.Until(t, "the retry waits", func() bool { return l.Queue().Rows == 2 })
+	close(recorded.resume)
 	(<-second).isUnavailable(t, "the second")
 	(<-again).is(t, "the retry", 0, 2, 0)
 	for i, w := range occupying {
@@ -358,7 +359,7 @@ func TestCallerGivesUp(t *testing.T) {
 		_, err := l.Append(ctx, batch)
 		gone <- err
 	}()
-	eventually(t, "it waits", func() bool { return l.Queue().Rows == 2 })
+	await.Until(t, "it waits", func() bool { return l.Queue().Rows == 2 })
 	all = append(all, bring(t, l, some(1)))
 	cancel()
 	if err := <-gone; !errors.Is(err, context.Canceled) || errors.Is(err, fault.ErrUnavailable) {

@@ -15,6 +15,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/redact"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 func TestPrepare(t *testing.T) {
@@ -100,8 +101,8 @@ func TestPrepare(t *testing.T) {
 func TestAppend(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	var told recorder
-	l := newLedger(newStore(t, db.url, nil), &told)
+	var recorded recorder
+	l := newLedger(newStore(t, db.url, nil), &recorded)
 	run(t, l)
 	good, again := anExecution(), anExecution()
 	bad := anExecution(func(e *execution.Execution) { e.Status = "lost" })
@@ -132,9 +133,9 @@ func TestAppend(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", tt.name, err, diff)
 		}
-		told.eachOnce(t, tt.settled)
+		recorded.eachOnce(t, tt.settled)
 	}
-	told.rows(t, 2, 2, 3, 0)
+	recorded.rows(t, 2, 2, 3, 0)
 	if n := ask[int](t, db, `SELECT count(*) FROM span_ancestors`); n != 1 {
 		t.Errorf("want the span kept, got %d", n)
 	}
@@ -196,17 +197,17 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := newDatabase(t)
-			var told recorder
+			var recorded recorder
 			g := &gate{Store: newStore(t, db.url, nil)}
 			release := g.holding()
-			l := newLedger(g, &told, tt.bound)
+			l := newLedger(g, &recorded, tt.bound)
 			run(t, l)
 			t.Cleanup(release)
 			occupying := occupy(t, l, g)
 			var waiting []<-chan answer
 			for i := range tt.fit {
 				waiting = append(waiting, bring(t, l, tt.batch))
-				eventually(t, "it waits", func() bool { return l.Queue().Rows == (i+1)*(len(tt.batch.Executions)+len(tt.batch.Spans)) })
+				await.Until(t, "it waits", func() bool { return l.Queue().Rows == (i+1)*(len(tt.batch.Executions)+len(tt.batch.Spans)) })
 			}
 			for range 3 {
 				_, err := l.Append(t.Context(), tt.batch)
@@ -215,7 +216,7 @@ func TestQueueIsBounded(t *testing.T) {
 					t.Errorf("want it refused, got %v", err)
 				}
 			}
-			told.rows(t, 0, 0, 0, 3*len(tt.batch.Executions))
+			recorded.rows(t, 0, 0, 0, 3*len(tt.batch.Executions))
 			release()
 			for i, w := range slices.Concat(occupying, waiting) {
 				if a := <-w; a.err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fault"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/store/postgres"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 	"github.com/watchbill/watchbill/internal/testkit/postgrestest"
 )
 
@@ -286,12 +287,12 @@ type answer struct {
 // bring appends a batch in a goroutine, and returns the channel of the answer.
 func bring(t *testing.T, l *ledger.Ledger, batch execution.Batch) <-chan answer {
 	t.Helper()
-	told := make(chan answer, 1)
+	results := make(chan answer, 1)
 	go func() {
 		outcome, err := l.Append(t.Context(), batch)
-		told <- answer{outcome, err}
+		results <- answer{outcome, err}
 	}()
-	return told
+	return results
 }
 
 // is checks the answer's numbers of rows.
@@ -310,22 +311,6 @@ func (a answer) isUnavailable(t *testing.T, who string) {
 	}
 }
 
-// eventually waits until the condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("in vain waited until %s", what)
-		}
-	}
-}
-
 // holding sets before to a function that blocks all commits until release is called.
 func (g *gate) holding() (release func()) {
 	held := make(chan struct{})
@@ -341,17 +326,17 @@ const minConcurrentRows = 1000
 
 // occupy appends one batch for each committer, and returns when the store has them. The second is large enough to be stored
 // during the first because of its spans, which are not counted.
-func occupy(t *testing.T, l *ledger.Ledger, g *gate) (told []<-chan answer) {
+func occupy(t *testing.T, l *ledger.Ledger, g *gate) (results []<-chan answer) {
 	t.Helper()
 	for i := range 2 {
 		batch := some(1)
 		for n := range i * minConcurrentRows {
 			batch.Spans = append(batch.Spans, execution.Span{TraceID: "occupying", SpanID: strconv.Itoa(n)})
 		}
-		told = append(told, bring(t, l, batch))
-		eventually(t, "a committer is at it", func() bool { return g.commits() == i+1 })
+		results = append(results, bring(t, l, batch))
+		await.Until(t, "a committer is at it", func() bool { return g.commits() == i+1 })
 	}
-	return told
+	return results
 }
 
 func ids(b execution.Batch) (all []string) {

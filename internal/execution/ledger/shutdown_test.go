@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // TestShutdown: queued batches are stored and answered; later ones are rejected.
@@ -24,14 +25,14 @@ func TestShutdown(t *testing.T) {
 	all := occupy(t, l, g)
 	for i := range 20 {
 		all = append(all, bring(t, l, some(1)))
-		eventually(t, "it waits", func() bool { return l.Queue().Rows == i+1 })
+		await.Until(t, "it waits", func() bool { return l.Queue().Rows == i+1 })
 	}
 	stopped := make(chan struct{})
 	go func() {
 		stop()
 		close(stopped)
 	}()
-	eventually(t, "who comes is refused", func() bool {
+	await.Until(t, "who comes is refused", func() bool {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := l.Append(ctx, some(1)) // does not wait if it is accepted

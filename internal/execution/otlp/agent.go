@@ -8,8 +8,8 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// agent returns the name of the agent that the span is a run of or says it belongs to. isDefault reports that it is the
-// name of a framework or workflow, so that the name of an agent below it takes precedence.
+// agent returns the name of the agent that the span is a run of, or that its attributes name. isDefault reports whether
+// it is the name of a framework or workflow: then the name of an agent below it takes precedence.
 func (s *span) agent() (name string, isDefault bool) {
 	if name = s.attributes.name(execution.MaxName, agentNames[0]); name == "" {
 		name = s.attributes.name(execution.MaxName, agentNames[1:]...)

@@ -32,9 +32,9 @@ func BenchmarkExport(b *testing.B) {
 	var spans []*tracepb.Span
 	for n := range 25 {
 		model := []string{"gpt-4o", "claude-sonnet-4-5", "gemini-2.5-pro"}[n%3]
-		of := func(place byte, told says) *tracepb.Span {
-			told["user.id"], told["gen_ai.conversation.id"], told["gen_ai.agent.name"] = fmt.Sprintf("user-%04d", n), fmt.Sprintf("session-%d", n), fmt.Sprintf("agent_%02d", n%10)
-			s := newSpan(place, 100+byte(n), told)
+		of := func(place byte, attributes says) *tracepb.Span {
+			attributes["user.id"], attributes["gen_ai.conversation.id"], attributes["gen_ai.agent.name"] = fmt.Sprintf("user-%04d", n), fmt.Sprintf("session-%d", n), fmt.Sprintf("agent_%02d", n%10)
+			s := newSpan(place, 100+byte(n), attributes)
 			s.TraceId, s.SpanId = []byte{15: byte(n + 1)}, []byte{byte(n + 1), 7: place}
 			if place > 1 {
 				s.ParentSpanId = []byte{byte(n + 1), 7: 1}

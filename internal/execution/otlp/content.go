@@ -143,7 +143,7 @@ func numbered(prefix string) source {
 	}
 }
 
-// answer collects the parts of a model's response in the AI SDK's attributes. A lone text is returned as is.
+// answer collects the parts of a model's response in the AI SDK's attributes. A single text is returned unchanged.
 func answer(prefix string) source {
 	parts := []string{"text", "reasoning", "toolCalls", "object", "files"}
 	return func(s *span) json.RawMessage {

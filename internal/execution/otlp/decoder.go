@@ -86,7 +86,7 @@ func (s *slab[T]) reset() {
 }
 
 // export decodes a request. ok is false if the request is invalid, or if it must be left to proto.Unmarshal because a
-// message comes in several parts.
+// message is split into several parts.
 func (d *decoder) export(content string, maxSpans int) (request *collectorpb.ExportTraceServiceRequest, ok bool) {
 	request, d.seen = &collectorpb.ExportTraceServiceRequest{}, survey{maxSpans: maxSpans, messages: 1}
 	of := exportShape()

@@ -21,13 +21,13 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 	agent := says{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "clerk"}
 	bare := says{"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
 	for name, tt := range map[string]struct {
-		says   says
-		code   tracepb.Status_StatusCode
-		told   string
-		thrown says
-		before time.Duration // before the span's end
-		want   execution.Status
-		error  string
+		says          says
+		code          tracepb.Status_StatusCode
+		statusMessage string
+		thrown        says
+		before        time.Duration // before the span's end
+		want          execution.Status
+		error         string
 	}{
 		"an exception that a span of status OK ended with":   {says: agent, code: ok, thrown: limited, before: 20 * time.Microsecond, want: execution.Failure, error: "openai.RateLimitError: Error code: 429"},
 		"an exception that is recorded after the end":        {says: bare, code: ok, thrown: limited, before: -50 * time.Millisecond, want: execution.Failure, error: "openai.RateLimitError: Error code: 429"},
@@ -40,7 +40,7 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 			want: execution.Timeout, error: "Exception: OpenAITimeoutError('slow')Traceback (most recent call last):\n",
 		},
 		"a time-out that the status does not tell of": {
-			says: bare, code: failed, told: "run status: error", thrown: says{"exception.type": "ModelProviderError", "exception.message": "Request timed out."},
+			says: bare, code: failed, statusMessage: "run status: error", thrown: says{"exception.type": "ModelProviderError", "exception.message": "Request timed out."},
 			want: execution.Timeout, error: "ModelProviderError: run status: error",
 		},
 		"a stack in which a time-out is named": {
@@ -48,48 +48,48 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 			want: execution.Failure, error: "Exception: no key\nTraceback (most recent call last):\n  raise APITimeoutError(request)",
 		},
 		"a time-out that a signal gave up for": {
-			says: bare, code: failed, told: "run failed", thrown: says{"exception.type": "Error", "exception.message": "The operation was aborted due to timeout"},
+			says: bare, code: failed, statusMessage: "run failed", thrown: says{"exception.type": "Error", "exception.message": "The operation was aborted due to timeout"},
 			want: execution.Timeout, error: "Error: run failed",
 		},
 		"a value of a setting that is no time-out": {
-			says: bare, code: failed, told: "invalid due to timeouts", thrown: says{"exception.type": "Error"}, want: execution.Failure, error: "Error: invalid due to timeouts",
+			says: bare, code: failed, statusMessage: "invalid due to timeouts", thrown: says{"exception.type": "Error"}, want: execution.Failure, error: "Error: invalid due to timeouts",
 		},
-		"a run that waits for somebody":            {says: agent, code: failed, told: "GraphInterrupt((Interrupt(value='ok?'),))Traceback (most recent call last):\n", thrown: says{"exception.type": "GraphInterrupt", "exception.message": "(Interrupt(value='ok?'),)"}, want: execution.Success},
-		"a run that waits, as text":                {says: agent, code: failed, told: "GraphInterrupt((Interrupt(value='ok?'),))", want: execution.Success, before: never},
+		"a run that waits for somebody":            {says: agent, code: failed, statusMessage: "GraphInterrupt((Interrupt(value='ok?'),))Traceback (most recent call last):\n", thrown: says{"exception.type": "GraphInterrupt", "exception.message": "(Interrupt(value='ok?'),)"}, want: execution.Success},
+		"a run that waits, as text":                {says: agent, code: failed, statusMessage: "GraphInterrupt((Interrupt(value='ok?'),))", want: execution.Success, before: never},
 		"a run that waits, as type":                {says: agent.with(says{"error.type": "langgraph.errors.NodeInterrupt"}), code: failed, want: execution.Success, before: never},
-		"a graph that hands over":                  {says: agent, code: failed, told: "ParentCommand(Command(goto='clerk'))", want: execution.Success, before: never},
+		"a graph that hands over":                  {says: agent, code: failed, statusMessage: "ParentCommand(Command(goto='clerk'))", want: execution.Success, before: never},
 		"a flow that waits":                        {says: agent, code: failed, thrown: says{"exception.type": "crewai.flow.async_feedback.types.HumanFeedbackPending"}, want: execution.Success},
 		"a tool that waits":                        {says: agent, code: failed, thrown: says{"exception.type": "pydantic_ai.exceptions.ApprovalRequired"}, want: execution.Success},
 		"an application's error of that name":      {says: agent, code: failed, thrown: says{"exception.type": "shop.ApprovalRequired"}, want: execution.Failure, error: "shop.ApprovalRequired"},
 		"an interrupt of a user's":                 {says: agent, code: failed, thrown: says{"exception.type": "KeyboardInterrupt"}, want: execution.Failure, error: "KeyboardInterrupt"},
 		"a guardrail that stopped a run":           {says: agent, code: failed, thrown: says{"exception.type": "agents.exceptions.InputGuardrailTripwireTriggered", "exception.message": "tripped"}, want: execution.Failure, error: "agents.exceptions.InputGuardrailTripwireTriggered: tripped"},
-		"a deadline of gRPC":                       {says: bare, code: failed, told: "504 Deadline Exceeded", thrown: says{"exception.type": "google.api_core.exceptions.DeadlineExceeded"}, want: execution.Timeout, error: "google.api_core.exceptions.DeadlineExceeded: 504 Deadline Exceeded"},
-		"a time-out of httpx, wrapped":             {says: bare, code: failed, told: "litellm.Timeout: APITimeoutError - Request timed out.", want: execution.Timeout, error: "litellm.Timeout: APITimeoutError - Request timed out.", before: never},
+		"a deadline of gRPC":                       {says: bare, code: failed, statusMessage: "504 Deadline Exceeded", thrown: says{"exception.type": "google.api_core.exceptions.DeadlineExceeded"}, want: execution.Timeout, error: "google.api_core.exceptions.DeadlineExceeded: 504 Deadline Exceeded"},
+		"a time-out of httpx, wrapped":             {says: bare, code: failed, statusMessage: "litellm.Timeout: APITimeoutError - Request timed out.", want: execution.Timeout, error: "litellm.Timeout: APITimeoutError - Request timed out.", before: never},
 		"a time-out of Bedrock's":                  {says: bare.with(says{"error.type": "ModelTimeoutException"}), code: failed, want: execution.Timeout, error: "ModelTimeoutException", before: never},
 		"a status of HTTP":                         {says: bare.with(says{"error.type": "504"}), code: failed, want: execution.Timeout, error: "504", before: never},
-		"a stream that its reader closed":          {says: bare, code: failed, told: "GeneratorExit: ", thrown: says{"exception.type": "GeneratorExit", "exception.message": ""}, want: execution.Success},
+		"a stream that its reader closed":          {says: bare, code: failed, statusMessage: "GeneratorExit: ", thrown: says{"exception.type": "GeneratorExit", "exception.message": ""}, want: execution.Success},
 		"a stream that its reader closed, as type": {says: bare.with(says{"error.type": "builtins.GeneratorExit"}), code: failed, want: execution.Success, before: never},
-		"a stream that its reader closed, as text": {says: bare, code: failed, told: "GeneratorExit()", want: execution.Success, before: never},
-		"a stream that its reader abandoned":       {says: bare.with(says{"error.type": "_OTHER"}), code: failed, told: "abandoned stream", want: execution.Success, before: never},
-		"a stream that was abandoned, as type":     {says: bare, code: failed, told: "gone", thrown: says{"exception.type": "opentelemetry.util.genai.stream.AbandonedStreamError"}, want: execution.Success},
+		"a stream that its reader closed, as text": {says: bare, code: failed, statusMessage: "GeneratorExit()", want: execution.Success, before: never},
+		"a stream that its reader abandoned":       {says: bare.with(says{"error.type": "_OTHER"}), code: failed, statusMessage: "abandoned stream", want: execution.Success, before: never},
+		"a stream that was abandoned, as type":     {says: bare, code: failed, statusMessage: "gone", thrown: says{"exception.type": "opentelemetry.util.genai.stream.AbandonedStreamError"}, want: execution.Success},
 		"a task that was cancelled and went well":  {says: agent, code: ok, thrown: says{"exception.type": "asyncio.exceptions.CancelledError"}, want: execution.Success},
 		"a task that was cancelled":                {says: agent, code: failed, thrown: says{"exception.type": "asyncio.exceptions.CancelledError"}, want: execution.Failure, error: "asyncio.exceptions.CancelledError"},
-		"a stream that a server abandoned":         {says: bare, code: failed, told: "upstream abandoned stream 7", want: execution.Failure, error: "upstream abandoned stream 7", before: never},
-		"an error of a stream that was closed too": {says: bare, code: failed, told: "GeneratorExit: ", thrown: limited, want: execution.Failure, error: "openai.RateLimitError: GeneratorExit"},
+		"a stream that a server abandoned":         {says: bare, code: failed, statusMessage: "upstream abandoned stream 7", want: execution.Failure, error: "upstream abandoned stream 7", before: never},
+		"an error of a stream that was closed too": {says: bare, code: failed, statusMessage: "GeneratorExit: ", thrown: limited, want: execution.Failure, error: "openai.RateLimitError: GeneratorExit"},
 		"a time-out that is the cause of others": {
-			says: bare, code: failed, told: "no answer", want: execution.Timeout, error: "RestClientException: no answer",
+			says: bare, code: failed, statusMessage: "no answer", want: execution.Timeout, error: "RestClientException: no answer",
 			thrown: says{"exception.type": "RestClientException", "exception.stacktrace": "RestClientException: no answer\n\tat A.b(A.java:1)\nCaused by: java.net.SocketTimeoutException: Read timed out\n\tat C.d(C.java:2)\n"},
 		},
 		"a time-out by which the call was cancelled": {
-			says: bare, code: failed, told: "Request failed", want: execution.Timeout, error: "com.openai.errors.OpenAIIoException: Request failed",
+			says: bare, code: failed, statusMessage: "Request failed", want: execution.Timeout, error: "com.openai.errors.OpenAIIoException: Request failed",
 			thrown: says{"exception.type": "com.openai.errors.OpenAIIoException", "exception.stacktrace": "com.openai.errors.OpenAIIoException: Request failed\n\tat A.b(A.java:1)\nCaused by: java.io.InterruptedIOException: timeout\n\tat C.d(C.java:2)\nCaused by: java.io.IOException: Canceled\n\tat C.d(C.java:2)\n"},
 		},
 		"a call that was cancelled": {
-			says: bare, code: failed, told: "Request failed", want: execution.Failure, error: "com.openai.errors.OpenAIIoException: Request failed",
+			says: bare, code: failed, statusMessage: "Request failed", want: execution.Failure, error: "com.openai.errors.OpenAIIoException: Request failed",
 			thrown: says{"exception.type": "com.openai.errors.OpenAIIoException", "exception.stacktrace": "com.openai.errors.OpenAIIoException: Request failed\nCaused by: java.io.IOException: Canceled\n"},
 		},
 		"a time-out that has a cause itself": {
-			says: bare, code: failed, told: "no answer", want: execution.Failure, error: "RestClientException: no answer",
+			says: bare, code: failed, statusMessage: "no answer", want: execution.Failure, error: "RestClientException: no answer",
 			thrown: says{"exception.type": "RestClientException", "exception.stacktrace": "RestClientException\nCaused by: PoolTimeoutException\nCaused by: java.net.ConnectException: refused\n\tat timedOut(C.java:2)\n"},
 		},
 		"a call that finished in an error":            {says: bare.with(says{"gen_ai.response.finish_reasons": []any{"error"}}), code: ok, want: execution.Failure, before: never},
@@ -120,7 +120,7 @@ func TestFailuresOfOtherStatuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSpan(1, 0, tt.says)
-			s.Status = &tracepb.Status{Code: tt.code, Message: tt.told}
+			s.Status = &tracepb.Status{Code: tt.code, Message: tt.statusMessage}
 			if tt.before != never {
 				thrown := event("exception", tt.thrown)
 				thrown.TimeUnixNano = uint64(int64(s.GetEndTimeUnixNano()) - tt.before.Nanoseconds())

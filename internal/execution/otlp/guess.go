@@ -60,7 +60,7 @@ func withoutValue(name string) string {
 }
 
 // logged reads a JSON list of events, as Logfire sends them: the responses if answered is set, otherwise the messages
-// before.
+// before them.
 func logged(name string, answered bool) source {
 	return func(s *span) json.RawMessage {
 		text := s.attributes.value(name).GetStringValue()
@@ -73,13 +73,13 @@ func logged(name string, answered bool) source {
 		}
 		var found list
 		for _, event := range events {
-			var said struct {
+			var fields struct {
 				Name string `json:"event.name"`
 			}
-			if json.Unmarshal(event, &said) != nil {
+			if json.Unmarshal(event, &fields) != nil {
 				return nil
 			}
-			if (said.Name == "gen_ai.choice") == answered && strings.HasPrefix(said.Name, "gen_ai.") {
+			if (fields.Name == "gen_ai.choice") == answered && strings.HasPrefix(fields.Name, "gen_ai.") {
 				found = append(found, execution.Sanitize(event))
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // hints are names found in places that no convention defines.
 type hints struct {
 	user, session, model, provider string
-	agent                          string // from an attribute of its own
+	agent                          string // from a separate attribute
 	graph                          string // from metadata, which also names graphs that are not agents
 }
 

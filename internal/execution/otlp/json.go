@@ -36,7 +36,7 @@ func decodeJSON(content []byte, maxSpans int) (*collectorpb.ExportTraceServiceRe
 	case err == nil:
 		return request.proto(), nil
 	case errors.As(err, &semantic):
-		return nil, refuse(http.StatusBadRequest, "%s %s", place(semantic.JSONPointer), wrongness(semantic))
+		return nil, refuse(http.StatusBadRequest, "%s %s", place(semantic.JSONPointer), detailOf(semantic))
 	default: // surveyJSON has rejected what is not JSON
 		return nil, refuse(http.StatusBadRequest, "the body cannot be read")
 	}
@@ -103,7 +103,7 @@ func syntaxRefusal(err error) error {
 // place returns the path of a value in a document, truncated.
 func place(pointer jsontext.Pointer) string { return text.Clip(string(pointer), 200) }
 
-func wrongness(fault *json.SemanticError) string {
+func detailOf(fault *json.SemanticError) string {
 	var wrong *wrongValue
 	if errors.As(fault.Err, &wrong) {
 		return wrong.Error()

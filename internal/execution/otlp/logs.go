@@ -128,8 +128,8 @@ func readRecords(request *collectorlogspb.ExportLogsServiceRequest) recordsRead 
 // contentOfRecord returns the content that a record carries, if it is one of the events with content. They are
 // identified by event_name, or by an attribute in exports of older SDKs.
 func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
-	said := collect(record.GetAttributes())
-	name := cmp.Or(record.GetEventName(), said.text("event.name"))
+	attributes := collect(record.GetAttributes())
+	name := cmp.Or(record.GetEventName(), attributes.text("event.name"))
 	content := execution.Content{
 		TraceID: hex.EncodeToString(record.GetTraceId()), SpanID: hex.EncodeToString(record.GetSpanId()),
 		At: timeOf(cmp.Or(record.GetTimeUnixNano(), record.GetObservedTimeUnixNano())),
@@ -139,17 +139,17 @@ func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
 	}
 	body := record.GetBody()
 	if members := body.GetKvlistValue(); members != nil {
-		said.collect(slices.Concat(record.GetAttributes(), members.GetValues()))
+		attributes.collect(slices.Concat(record.GetAttributes(), members.GetValues()))
 	} else if body.GetValue() != nil {
-		said.collect(append(slices.Clip(record.GetAttributes()), &commonpb.KeyValue{Key: "content", Value: body}))
+		attributes.collect(append(slices.Clip(record.GetAttributes()), &commonpb.KeyValue{Key: "content", Value: body}))
 	}
 	switch name {
 	case "gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message":
-		content.Message, content.Input = true, message(name, &said)
+		content.Message, content.Input = true, message(name, &attributes)
 	case "gen_ai.choice":
-		content.Message, content.Output = true, message(name, &said)
+		content.Message, content.Output = true, message(name, &attributes)
 	default: // all of it, as in the event gen_ai.client.inference.operation.details
-		s := &span{sent: &tracepb.Span{}, attributes: said, around: &around{}}
+		s := &span{sent: &tracepb.Span{}, attributes: attributes, around: &around{}}
 		content.Input, content.Output = contentOf(s, execution.Inference)
 	}
 	return content, content.Input != nil || content.Output != nil
@@ -157,7 +157,7 @@ func contentOfRecord(record *logspb.LogRecord) (execution.Content, bool) {
 
 // message describes the records that were not accepted, or is empty.
 func (r recordsRead) message() string {
-	var said []string
+	var attributes []string
 	for _, one := range []struct {
 		n   int
 		why string
@@ -167,10 +167,10 @@ func (r recordsRead) message() string {
 		{r.refused, "have content that is too large"},
 	} {
 		if one.n > 0 {
-			said = append(said, fmt.Sprintf("%d log records %s", one.n, one.why))
+			attributes = append(attributes, fmt.Sprintf("%d log records %s", one.n, one.why))
 		}
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(attributes, "; ")
 }
 
 // logsResponse returns an ExportLogsServiceResponse. Records that are not events are dropped without counting as

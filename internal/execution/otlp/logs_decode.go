@@ -91,7 +91,7 @@ func decodeLogsJSON(content []byte) (*collectorlogspb.ExportLogsServiceRequest, 
 	var semantic *json.SemanticError
 	switch {
 	case errors.As(err, &semantic):
-		return nil, refuse(http.StatusBadRequest, "%s %s", place(semantic.JSONPointer), wrongness(semantic))
+		return nil, refuse(http.StatusBadRequest, "%s %s", place(semantic.JSONPointer), detailOf(semantic))
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, "the body cannot be read")
 	}

@@ -76,11 +76,11 @@ var allProviderNames = append([]string{"ai.model.provider"}, append(slices.Clone
 func (s *span) provider() string {
 	framework := ""
 	for _, name := range allProviderNames {
-		said := s.attributes.text(name)
+		value := s.attributes.text(name)
 		if name == "litellm.provider.model" {
-			said, _, _ = strings.Cut(said, "/")
+			value, _, _ = strings.Cut(value, "/")
 		}
-		provider := providerOf(said)
+		provider := providerOf(value)
 		switch {
 		case provider == "" || isPlaceholder(provider):
 		case isFramework(provider):
@@ -97,8 +97,8 @@ func (s *span) provider() string {
 
 // providerOf normalizes the name of a provider. Some instrumentations capitalize it; others append the interface, as in
 // openai.chat. OpenTelemetry's own dotted names are kept.
-func providerOf(said string) string {
-	name := strings.ToLower(said)
+func providerOf(value string) string {
+	name := strings.ToLower(value)
 	owner, _, dotted := strings.Cut(name, ".")
 	switch {
 	case !dotted:

@@ -45,10 +45,10 @@ func (s *span) executionRole() execution.Role {
 	return execution.RoleNone
 }
 
-// answers are attributes that contain a provider's response as JSON.
+// answers are the attributes that contain a provider's response as JSON.
 var answers = []string{"output.value", "langfuse.observation.output", "mlflow.spanOutputs", "response", "response_data", "haystack.component.output", "haystack.agent.step.llm.output"}
 
-// responseIDs are the prefixes of providers' response ids. Those of whole responses come before those of their parts.
+// responseIDs are the prefixes of providers' response ids. Those of whole responses precede those of their parts.
 var responseIDs = []string{"resp_", "chatcmpl-", "msg_", "cmpl-", "gen-"}
 
 // maxAnswer is how many bytes of a response are searched for its id.

@@ -157,7 +157,7 @@ func countsTokens(name string) bool {
 	return false
 }
 
-// roleOfName returns the role of a span without attributes of its own, if its name follows OpenTelemetry's conventions.
+// roleOfName returns the role of a span without specific attributes, if its name follows OpenTelemetry's conventions.
 // Instrumentations set most attributes when there is a response, so failed calls lack them.
 func (c clues) roleOfName() (found role, known bool) {
 	if c.traits&isOwn != 0 || !callsModels(c.scope) {
@@ -223,7 +223,7 @@ func roleOfWord(word string, hasModel bool) (found role, known bool) {
 	return bystander, false
 }
 
-// callWords are parts of words for what models do.
+// callWords are parts of words for calls of models.
 var callWords = []string{
 	"chat", "generat", "embed", "completion", "rerank", "converse", "transcri", "speech", "translat", "classif", "moderat", "predict", "inference",
 	"messages.create", "responses.create",
@@ -287,7 +287,7 @@ var generative = []string{
 	"gcp.vertex.agent.", "pydantic_ai.", "spring.ai.", "haystack.",
 }
 
-// isContext reports whether an attribute says whom a span belongs to. Instrumentations set such attributes on spans of
+// isContext reports whether an attribute names the owner of a span. Instrumentations set such attributes on spans of
 // any kind.
 func isContext(name string) bool {
 	return strings.HasPrefix(name, "gen_ai.agent.") || name == "gen_ai.conversation.id" || name == "gen_ai.workflow.name" ||

@@ -38,7 +38,7 @@ type span struct {
 	hinting bool // hints are set
 }
 
-// checkIDs returns what is wrong with a span's ids, or nil.
+// checkIDs returns the fault in a span's ids, or nil.
 func checkIDs(sent *tracepb.Span) *rejection {
 	for _, id := range [...]struct {
 		field    string

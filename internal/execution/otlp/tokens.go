@@ -32,19 +32,19 @@ func (t *translation) account(s *span, e *execution.Execution) *rejection {
 			report.Answer(text)
 		}
 	}
-	told := report.Settle()
+	settled := report.Settle()
 	if report.TooMany() {
-		return &rejection{field: "gen_ai.usage", why: fmt.Sprintf("comes to more than %d tokens of one kind", execution.MaxTokens)}
+		return &rejection{field: "gen_ai.usage", why: fmt.Sprintf("sums to more than %d tokens of one kind", execution.MaxTokens)}
 	}
-	e.Tokens, e.Billing, e.ProviderCost = told.Tokens, told.Billing, told.Cost
-	e.Usage = told.Usage(e.Status, e.Output != nil || s.attributes.has("gen_ai.response.id", "ai.response.id", "gen_ai.response.finish_reasons"))
+	e.Tokens, e.Billing, e.ProviderCost = settled.Tokens, settled.Billing, settled.Cost
+	e.Usage = settled.Usage(e.Status, e.Output != nil || s.attributes.has("gen_ai.response.id", "ai.response.id", "gen_ai.response.finish_reasons"))
 	if e.Billing.Region == "" {
 		e.Billing.Region = s.region(e.Provider)
 	}
 	if prices.RegionOf(e.Model) == "" { // otherwise the model's name contains it
 		prices.NoteRegion(&e.Billing, s.attributes.name(execution.MaxName, requestModelNames...))
 	}
-	for _, name := range told.Unread {
+	for _, name := range settled.Unread {
 		t.missed = append(t.missed, s.work.texts.keep(name))
 	}
 	e.Billing.ServiceTier, e.Billing.Region = s.work.texts.keep(e.Billing.ServiceTier), s.work.texts.keep(e.Billing.Region)
@@ -60,8 +60,8 @@ func (s *span) onlyReads() bool {
 	return false
 }
 
-// accountRun sets the usage that a run reports for itself and all calls in it, and the model that it names. Anything
-// else in the attributes is the application's, and invalid values do not cause the run to be rejected.
+// accountRun sets the usage that a run reports for itself and all calls in it, and the model that it names. Other
+// attributes belong to the application, so invalid values do not cause the run to be rejected.
 func (s *span) accountRun(e *execution.Execution) {
 	if !counted(&s.attributes) {
 		return
@@ -73,8 +73,8 @@ func (s *span) accountRun(e *execution.Execution) {
 			return
 		}
 	}
-	if told := report.Settle(); told.Counted() && !report.TooMany() {
-		e.Tokens, e.Model, e.Provider = told.Tokens, model, provider
+	if settled := report.Settle(); settled.Counted() && !report.TooMany() {
+		e.Tokens, e.Model, e.Provider = settled.Tokens, model, provider
 	}
 }
 
@@ -120,8 +120,8 @@ const maxRegion = 32 // bytes
 var regionNames = []string{"cloud.region"}
 
 // addsUp reports whether a tool use is from a library whose next call also counts the calls before it. Spring AI does
-// before version 2, where models run tools within their own call; later it says execute_tool, and each call counts only
-// itself.
+// so before version 2, where models run tools within their own call. Later versions have execute_tool spans, and each
+// call counts only itself.
 func (s *span) addsUp() bool {
 	return s.role == toolUse && s.attributes.text("spring.ai.kind") == "tool_call" && s.attributes.text("gen_ai.operation.name") == "framework"
 }

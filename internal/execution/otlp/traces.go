@@ -111,7 +111,7 @@ func skipReason(err error) string {
 	if errors.As(err, &known) {
 		return known.Detail
 	}
-	return fault.ErrNoAnswer.Detail
+	return fault.ErrNoResponse.Detail
 }
 
 // Refuse returns the response to a request that was rejected elsewhere, in the encoding of that request.

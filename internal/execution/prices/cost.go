@@ -164,7 +164,7 @@ func (r Rates) times(f factors) Rates {
 	return r
 }
 
-// all returns pointers to the rates; those that others fall back to come first.
+// all returns pointers to the rates; those that others fall back to are first.
 func (r *Rates) all() []*Rate {
 	return []*Rate{
 		&r.Input, &r.Output, &r.CacheRead, &r.CacheWrite, &r.CacheWrite1h,

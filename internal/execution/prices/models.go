@@ -15,8 +15,8 @@ import (
 	"github.com/watchbill/watchbill/internal/yamlfile"
 )
 
-// rateFields are the kinds of tokens, each with the kind that it is part of and whose price it has without its own.
-// Those that others fall back to come first.
+// rateFields are the kinds of tokens, each with the kind that it is part of, whose price applies if it has none. Kinds
+// that others fall back to are first.
 var rateFields = []struct {
 	name     string
 	of       string

@@ -40,7 +40,7 @@ func (p *List) offersOf(key priceKey) []offer {
 
 const maxBillingName = 64 // limit in bytes of a region or a service tier
 
-// asked is who charges for a model, as far as the execution shows.
+// asked is the provider that charges for a model, as far as the execution shows.
 type asked struct {
 	provider string   // as providerOf returns it, or as written if unknown
 	keys     []string // under which the price may be listed, best first
@@ -80,8 +80,8 @@ func (p *List) look(key priceKey) []offer {
 	return all
 }
 
-// ask returns who charges. A named provider takes precedence, unless the model's name is more specific: the client of a
-// maker is often used to call a host, which is then part of the name.
+// ask returns the provider that charges. A named provider takes precedence, unless the model's name is more specific:
+// the client of a maker is often used to call a host, which is then part of the name.
 func (p *List) ask(key priceKey) asked {
 	written := strings.ToLower(key.provider)
 	known := providerOf(written)

@@ -147,7 +147,7 @@ func (r priceReader) factors(n *yaml.Node) []factorRule {
 		if tier := fields["service_tier"]; tier != nil {
 			rule.serviceTier = serviceTier(r.text(tier, at+".service_tier"))
 			if rule.serviceTier == "" {
-				r.Fault(tier, at+".service_tier", "must be a tier beside the standard one, such as batch")
+				r.Fault(tier, at+".service_tier", "must be a tier other than the standard one, such as batch")
 			}
 		}
 		if factor := fields["factor"]; factor != nil {

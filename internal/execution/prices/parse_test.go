@@ -177,7 +177,7 @@ models:
 			`4:defaults.date: must be a day such as 2006-01-02, not "2026-02-30"`,
 			`5:self_hosted[0]: must be at most 64 bytes without blanks, not "x y"`,
 			"7:factors[0].factor: must be more than 0; write prices of 0 for what costs nothing",
-			"8:factors[1].service_tier: must be a tier beside the standard one, such as batch",
+			"8:factors[1].service_tier: must be a tier other than the standard one, such as batch",
 			"8:factors[1].factor: must be at most 10 times the price",
 			"9:factors[2].provider: must not be empty",
 			"9:factors[2].match[0]: must not be empty",

@@ -125,7 +125,7 @@ func (s *Spool) keepSynced(ctx context.Context) {
 	}
 }
 
-// pause waits until the time is over, something comes, or ctx ends.
+// pause waits until the time is over, there is something to deliver, or ctx is done.
 func pause(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -103,9 +103,9 @@ func TestRejectedExecutionIsDroppedAndLogged(t *testing.T) {
 	if stats := s.Stats(); stats.Rejected != 1 || stats.Delivered != 2 || stats.Records != 0 {
 		t.Errorf("stats: got %+v", stats)
 	}
-	said := logs.All()
-	if len(said) != 1 || said[0].ContextMap()["execution_id"] != run(1).ID || said[0].ContextMap()["code"] != "too_old" {
-		t.Errorf("log: want one line with id and code, got %v", said)
+	logged := logs.All()
+	if len(logged) != 1 || logged[0].ContextMap()["execution_id"] != run(1).ID || logged[0].ContextMap()["code"] != "too_old" {
+		t.Errorf("log: want one line with id and code, got %v", logged)
 	}
 }
 

@@ -110,14 +110,14 @@ func runAndKill(t *testing.T, dir string, lines int, delivers bool) (acknowledge
 		t.Fatal(err)
 	}
 	acknowledged, delivered = map[string]bool{}, map[string]bool{}
-	said := bufio.NewScanner(out)
-	for n := 0; said.Scan(); n++ {
+	output := bufio.NewScanner(out)
+	for n := 0; output.Scan(); n++ {
 		if n == lines {
 			if err := cmd.Process.Kill(); err != nil { // the rest of its output is still read
 				t.Fatal(err)
 			}
 		}
-		switch what, id, _ := strings.Cut(said.Text(), " "); what {
+		switch what, id, _ := strings.Cut(output.Text(), " "); what {
 		case "a":
 			acknowledged[id] = true
 		case "d":

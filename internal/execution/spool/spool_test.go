@@ -160,7 +160,7 @@ func TestExecutionLargerThanItsReservation(t *testing.T) {
 		"takes more if there is any":          {1 << 20, true},
 		"else goes without input and output":  {20 << 10, false},
 		"and takes no room that others have":  {24 << 10, false},
-		"but all that nobody has, if need be": {28 << 10, true},
+		"all unreserved space, if required": {28 << 10, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -31,7 +31,7 @@ func groupCalls(t *tree) *calls {
 	alone := make([]int, 0, len(t.nodes)) // backing array of the groups' initial members
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		if n.twin != none || !n.call() && n.Role != execution.RoleTool {
+		if n.duplicate != none || !n.call() && n.Role != execution.RoleTool {
 			continue
 		}
 		n.group = len(c.groups)

@@ -15,7 +15,7 @@ import (
 func (t *tree) takeApart() {
 	var tools map[spanKey][]int // by enclosing span
 	for i := range t.nodes {
-		if n := &t.nodes[i]; n.Cumulative && n.Role == execution.RoleTool && n.ParentSpanID != "" && n.twin == none {
+		if n := &t.nodes[i]; n.Cumulative && n.Role == execution.RoleTool && n.ParentSpanID != "" && n.duplicate == none {
 			if tools == nil {
 				tools = map[spanKey][]int{}
 			}
@@ -30,7 +30,7 @@ func (t *tree) takeApart() {
 	for i := range t.nodes {
 		n := &t.nodes[i]
 		around := spanKey{n.TraceID, n.ParentSpanID}
-		if n.call() && n.twin == none && tools[around] != nil && n.reported() && !n.failedItself() {
+		if n.call() && n.duplicate == none && tools[around] != nil && n.reported() && !n.failedItself() {
 			calls[around] = append(calls[around], i)
 		}
 	}

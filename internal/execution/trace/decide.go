@@ -14,7 +14,7 @@ func Decide(nodes []Node) []Decision {
 	c := groupCalls(t)
 	decisions := make([]Decision, len(nodes))
 	for i := range t.nodes {
-		if n := &t.nodes[i]; n.Execution != nil && n.twin == none {
+		if n := &t.nodes[i]; n.Execution != nil && n.duplicate == none {
 			decisions[i] = t.decide(i)
 		}
 	}
@@ -25,8 +25,8 @@ func Decide(nodes []Node) []Decision {
 	}
 	c.accounts(decisions)
 	for i := range t.nodes {
-		if twin := t.nodes[i].twin; twin != none && t.nodes[i].Execution != nil && t.nodes[twin].Execution != nil {
-			decisions[i] = decisions[twin]
+		if duplicate := t.nodes[i].duplicate; duplicate != none && t.nodes[i].Execution != nil && t.nodes[duplicate].Execution != nil {
+			decisions[i] = decisions[duplicate]
 			decisions[i].Members = nil
 		}
 	}

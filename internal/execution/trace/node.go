@@ -58,7 +58,7 @@ func (d *Decision) User() string {
 	return d.names.user
 }
 
-// Write changes e, the execution as received, to what the decision says. Merged replaces it if set. Names written by
+// Write changes e, the execution as received, as the decision requires. Merged replaces it if set. Names written by
 // earlier decisions are overwritten.
 func (d *Decision) Write(e *execution.Execution) {
 	if d.Merged != nil {
@@ -145,17 +145,17 @@ func (c *claim) unanimous() string {
 // node is a Node with what was derived about it.
 type node struct {
 	*Node
-	twin    int    // the earlier node with the same ids
-	parent  int    // none for a root, or if not known
-	missing string // the id of the nearest span above that is not known
-	adopted bool   // the spans between it and the root are not known
-	above   int    // the nearest enclosing execution; steps are not executions
-	step    bool   // a step of its run
-	reduced bool   // its counts were reduced from the received ones
-	wrapper bool   // a call span that encloses several calls and is not one itself
+	duplicate int    // the earlier node with the same ids
+	parent    int    // none for a root, or if not known
+	missing   string // the id of the nearest span above that is not known
+	adopted   bool   // the spans between it and the root are not known
+	above     int    // the nearest enclosing execution; steps are not executions
+	step      bool   // a step of its run
+	reduced   bool   // its counts were reduced from the received ones
+	wrapper   bool   // a call span that encloses several calls and is not one itself
 
-	said  names // from the span, or for a run also from the spans below
-	named names // said, completed from the spans above
+	stated names // from the span, or for a run also from the spans below
+	named  names // stated, completed from the spans above
 
 	calls   bool  // a run that calls a model or a tool itself
 	certain bool  // said.agent is not a default
@@ -178,7 +178,7 @@ func (n *node) executes() bool {
 	return n.Span.Execution && n.Role == execution.RoleNone || n.Role != execution.RoleNone && !n.step
 }
 
-// run reports whether it is a run of its own.
+// run reports whether it is a separate run.
 func (n *node) run() bool {
 	return n.Role == execution.RoleRun || n.Role == execution.RoleStep && !n.step
 }

@@ -72,21 +72,21 @@ func (c *calls) sameAnswer(first, second int) bool {
 	if y.StartedAt.Sub(x.StartedAt) > ResponseWithin {
 		return false
 	}
-	kin := x.TraceID == y.TraceID || x.Process != "" && x.Process == y.Process
+	similar := x.TraceID == y.TraceID || x.Process != "" && x.Process == y.Process
 	if !x.ambiguous && !y.ambiguous {
-		return kin || agree(x, y) && (x.counts() && y.counts() || sameModel(x, y) || x.model() == "" || y.model() == "")
+		return similar || agree(x, y) && (x.counts() && y.counts() || sameModel(x, y) || x.model() == "" || y.model() == "")
 	}
 	during := y.StartedAt.Sub(x.EndedAt) <= Slack
 	switch {
 	case !agree(x, y):
 		return false
-	case kin:
+	case similar:
 		return during || Reports(x.Span) || Reports(y.Span)
 	}
 	return during && (x.counts() && y.counts() || sameModel(x, y))
 }
 
-// byMiscount joins calls with a common response id that nothing else joined.
+// byMiscount joins calls with a common response id that no other rule joined.
 func (c *calls) byMiscount() {
 	seen := map[string][]int{}
 	for _, i := range c.all {

@@ -36,7 +36,7 @@ func (c *calls) accounts(decisions []Decision) {
 	of := map[int]*account{}
 	var runs []*account
 	for _, i := range slices.Backward(c.order) {
-		if n := &c.nodes[i]; n.twin == none && n.run() && n.tokens().Used > 0 {
+		if n := &c.nodes[i]; n.duplicate == none && n.run() && n.tokens().Used > 0 {
 			a := &account{run: i, last: none}
 			of[i] = a
 			runs = append(runs, a)
@@ -48,7 +48,7 @@ func (c *calls) accounts(decisions []Decision) {
 	for g := range c.groups {
 		c.credit(g, decisions, of)
 	}
-	for _, a := range runs { // inner runs come first
+	for _, a := range runs { // inner runs first
 		d := &decisions[a.run]
 		total := c.nodes[a.run].tokens()
 		// The run's counts are dropped only if they equal the sum of its calls: two spans of one call may both count

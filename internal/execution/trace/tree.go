@@ -21,11 +21,11 @@ func plant(given []Node) *tree {
 	for i := range given {
 		n := &t.nodes[i]
 		n.Node, n.failed, n.group = &given[i], i, none
-		n.twin, n.parent, n.above, n.first, n.weak, n.last, n.ended, n.final = none, none, none, none, none, none, none, none
+		n.duplicate, n.parent, n.above, n.first, n.weak, n.last, n.ended, n.final = none, none, none, none, none, none, none, none
 		n.ambiguous = n.WeakResponse || n.ResponseID != "" && WeakResponse(n.ResponseID)
 		key := spanKey{n.TraceID, n.SpanID}
 		if first, twice := index[key]; twice {
-			n.twin = first
+			n.duplicate = first
 			continue
 		}
 		index[key] = i
@@ -55,7 +55,7 @@ func (t *tree) adopt() {
 	roots := map[string]int{}
 	for i := range t.nodes {
 		n := &t.nodes[i]
-		if n.ParentSpanID != "" || n.twin != none {
+		if n.ParentSpanID != "" || n.duplicate != none {
 			continue
 		}
 		if _, another := roots[n.TraceID]; another {
@@ -137,20 +137,20 @@ func (t *tree) placeAll() {
 	}
 }
 
-// nameAll determines how runs ended, and the names of each node. Names that a run lacks come from the spans below it,
-// then from those above.
+// nameAll determines how runs ended, and the names of each node. A run inherits names that it lacks from the spans
+// below it, then from those above.
 func (t *tree) nameAll() {
 	for _, i := range t.order {
 		n := &t.nodes[i]
-		n.said = names{n.Agent, n.User, n.Session}
+		n.stated = names{n.Agent, n.User, n.Session}
 		if n.step && n.DefaultName {
-			n.said.agent = ""
+			n.stated.agent = ""
 		}
 	}
 	for at := len(t.order) - 1; at >= 0; at-- {
 		i := t.order[at]
 		n := &t.nodes[i]
-		if n.twin != none {
+		if n.duplicate != none {
 			continue
 		}
 		n.user.add(claim{value: n.User})
@@ -181,7 +181,7 @@ func (t *tree) nameAll() {
 	}
 	for _, i := range t.order {
 		n := &t.nodes[i]
-		n.named = n.said
+		n.named = n.stated
 		if n.parent != none {
 			n.named.fill(t.nodes[n.parent].named)
 		}
@@ -200,14 +200,14 @@ func (n *names) fill(from names) {
 	}
 }
 
-// tell updates a run with a node directly in it.
+// tell updates a run with a node directly below it.
 func (t *tree) tell(run *node, i int) {
 	n := &t.nodes[i]
 	if !n.run() {
 		run.calls = run.calls || n.executes()
 		return
 	}
-	if n.said.agent != "" {
+	if n.stated.agent != "" {
 		if n.certain && (run.first == none || t.began(i, run.first)) {
 			run.first = i
 		}
@@ -234,22 +234,22 @@ func (t *tree) began(i, before int) bool {
 }
 
 // conclude decides a run's name and status once all nodes below it are known. A run that calls no model and no tool
-// itself takes them from the runs in it: its name is that of the first one with a name of its own, since agents to
-// which it hands over come later; its status is that of the last one.
+// itself takes them from the runs in it: its name is that of the first one with its own name, since agents to which it
+// hands over follow; its status is that of the last one.
 func (t *tree) conclude(n *node) {
-	n.certain = n.said.agent != "" && !n.DefaultName
+	n.certain = n.stated.agent != "" && !n.DefaultName
 	switch {
-	case n.certain, n.said.agent != "" && n.calls:
+	case n.certain, n.stated.agent != "" && n.calls:
 	case n.first != none:
-		n.said.agent, n.certain = t.nodes[n.first].said.agent, true
-	case n.said.agent == "" && n.weak != none:
-		n.said.agent = t.nodes[n.weak].said.agent
+		n.stated.agent, n.certain = t.nodes[n.first].stated.agent, true
+	case n.stated.agent == "" && n.weak != none:
+		n.stated.agent = t.nodes[n.weak].stated.agent
 	}
-	if n.said.user == "" {
-		n.said.user = n.user.unanimous()
+	if n.stated.user == "" {
+		n.stated.user = n.user.unanimous()
 	}
-	if n.said.session == "" {
-		n.said.session = n.session.unanimous()
+	if n.stated.session == "" {
+		n.stated.session = n.session.unanimous()
 	}
 	if !n.failedItself() {
 		if from := t.failureOf(n); from != none {

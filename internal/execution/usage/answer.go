@@ -53,10 +53,10 @@ func (o *object) searchText(quoted string) {
 	if json.Unmarshal([]byte(quoted), &text) != nil || !looksLikeObject(text) {
 		return
 	}
-	said := statement{}
-	inner := object{text: text, into: &said, path: make([]byte, 0, maxPath), searching: true, answer: true}
+	found := statement{}
+	inner := object{text: text, into: &found, path: make([]byte, 0, maxPath), searching: true, answer: true}
 	if inner.value(0) && inner.ends() {
-		o.into.join(&said)
+		o.into.join(&found)
 	}
 }
 
@@ -91,14 +91,14 @@ func (r *Report) Answer(text string) {
 	if !looksLikeObject(text) && !strings.HasPrefix(text, "[") {
 		return
 	}
-	said := statement{}
+	found := statement{}
 	// A text in the response is untrusted. It only adds to counts that are already known.
-	o := object{text: text, into: &said, path: make([]byte, 0, maxPath), searching: true, answer: true, nested: r.counted()}
+	o := object{text: text, into: &found, path: make([]byte, 0, maxPath), searching: true, answer: true, nested: r.counted()}
 	o.blanks()
 	if !o.value(0) || !o.ends() {
 		return
 	}
-	if result := said.settle(r.Source, true); result.Counted() {
+	if result := found.settle(r.Source, true); result.Counted() {
 		r.answer = &result
 	}
 }
@@ -133,12 +133,12 @@ func (o *object) iteration() bool {
 	if !o.skip() {
 		return false
 	}
-	var said statement
-	step := object{text: o.text[from:o.at], into: &said, path: make([]byte, 0, maxPath), step: true}
+	var found statement
+	step := object{text: o.text[from:o.at], into: &found, path: make([]byte, 0, maxPath), step: true}
 	if !step.value(0) || !step.ends() {
 		return false
 	}
-	if result := said.settle(Source{}, true); said.label != "message" && said.label != "" && !said.model && !result.Absurd {
+	if result := found.settle(Source{}, true); found.label != "message" && found.label != "" && !found.model && !result.Absurd {
 		o.into.more.Add(result.Tokens)
 	}
 	return true

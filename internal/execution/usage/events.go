@@ -55,7 +55,7 @@ func Own(raw string, by Source) Result {
 	return stated.settle(by, true)
 }
 
-// Parts says which of the counts in Tokens were reported.
+// Parts is the set of counts in Tokens that were reported.
 type Parts struct{ Input, Output bool }
 
 // Reconcile settles counts in Watchbill's own terms whose total exceeds their parts.

@@ -15,7 +15,7 @@ const (
 	input
 	output
 	total
-	bare     // a count of tokens that does not say which
+	bare     // a count of tokens of an unknown kind
 	uncached // input without cached tokens
 	cacheRead
 	cacheWrite

@@ -81,25 +81,25 @@ func (r *Report) object(key string, name Name, text string) {
 			return
 		}
 	}
-	said := statement{source: key, parts: strings.HasPrefix(key, "langfuse.")}
-	if !readObject(text, name.prefix(), name.is(money), name.kind == container, &said) {
+	found := statement{source: key, parts: strings.HasPrefix(key, "langfuse.")}
+	if !readObject(text, name.prefix(), name.is(money), name.kind == container, &found) {
 		return // truncated, or not an object
 	}
 	if name.is(money) {
 		// The instrumentation's own price list was used, as for costs in attributes.
-		if said.costKnown || said.costFound {
-			r.flat.over(&statement{cost: said.cost, costKnown: said.costKnown, costParts: said.costParts, costFound: said.costFound})
+		if found.costKnown || found.costFound {
+			r.flat.over(&statement{cost: found.cost, costKnown: found.costKnown, costParts: found.costParts, costFound: found.costFound})
 		}
 		return
 	}
 	if name.is(ofInput | ofOutput) { // a part of what the attributes report
-		r.flat.join(&said)
+		r.flat.join(&found)
 		return
 	}
-	if !said.absurd && !said.has(input) && !said.has(output) && !said.has(total) && !said.has(bare) {
-		r.flat.join(&said) // it has only parts of the total in the attributes
+	if !found.absurd && !found.has(input) && !found.has(output) && !found.has(total) && !found.has(bare) {
+		r.flat.join(&found) // it has only parts of the total in the attributes
 	}
-	r.add(said.settle(r.Source, true))
+	r.add(found.settle(r.Source, true))
 }
 
 // add merges another object's usage. Of two that differ the larger counts are used, since errors in counts are usually

@@ -6,7 +6,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 )
 
-// Source identifies who reported the usage. Every field may be empty.
+// Source identifies the reporter of the usage. Every field may be empty.
 type Source struct {
 	Scope    string // the instrumentation that made the span
 	Provider string // in lower case

@@ -24,7 +24,7 @@ const (
 	heldFor = time.Second
 )
 
-// Config configures an agent. Fields are required unless they say otherwise.
+// Config configures an agent. Fields are required unless documented otherwise.
 type Config struct {
 	Server string // base URL, such as https://watchbill.example
 	ID     string // the agent's id
@@ -115,11 +115,11 @@ func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 		if err != nil {
 			pause = a.delay(failures, maxDelay, err)
 			failures++
-			told := refused.note(a.log, err)
+			logged := refused.note(a.log, err)
 			if refused.agent == authTries {
 				return fmt.Errorf("the server refuses this agent's id: %w", err)
 			}
-			if !told || !isStatus(err, http.StatusUnauthorized) {
+			if !logged || !isStatus(err, http.StatusUnauthorized) {
 				a.log.Warn("polling failed", zap.Error(err), zap.Int("failures", failures), zap.Duration("retry_in", pause))
 			}
 		} else {
@@ -139,8 +139,8 @@ func (a *Agent) poll(ctx context.Context, offers chan<- []Work) error {
 	}
 }
 
-// pause returns how long to wait after a response that took the given time. After a held poll the next follows at once. If
-// the server does not hold polls, for example while it is stopping, its interval prevents a busy loop.
+// pause returns how long to wait after a response that took the given time. After a held poll the next follows
+// immediately. If the server does not hold polls, for example while it is stopping, its interval prevents a busy loop.
 func (a *Agent) pause(got *polled, took time.Duration) time.Duration {
 	switch {
 	case a.cfg.Wait == 0:

@@ -22,7 +22,7 @@ import (
 const (
 	requestTimeout  = 30 * time.Second
 	maxOffer        = 32 << 20 // bytes of a poll's response
-	maxAnswer       = 64 << 10 // bytes of any other response
+	maxResponse     = 64 << 10 // bytes of any other response
 	defaultInterval = 10 * time.Second
 	minInterval     = 500 * time.Millisecond
 	maxInterval     = 2 * time.Hour
@@ -115,7 +115,7 @@ func (c *client) report(ctx context.Context, deployment string, report openapi.S
 		return fmt.Errorf("encode a status report: %w", err)
 	}
 	_, err = c.send(ctx, request{
-		method: http.MethodPost, path: []string{deployment, "status"}, limit: maxAnswer, body: body,
+		method: http.MethodPost, path: []string{deployment, "status"}, limit: maxResponse, body: body,
 		header: http.Header{"Content-Type": {"application/json"}},
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *client) appendLog(ctx context.Context, w Work, at int64, chunk []byte) 
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	resp, err := c.send(ctx, request{
-		method: http.MethodPost, path: []string{w.ID, "logs"}, limit: maxAnswer, body: chunk,
+		method: http.MethodPost, path: []string{w.ID, "logs"}, limit: maxResponse, body: chunk,
 		query:  url.Values{"attempt": {strconv.Itoa(int(w.Attempt))}, "offset": {strconv.FormatInt(at, 10)}},
 		header: http.Header{"Content-Type": {"text/plain; charset=utf-8"}},
 	})
@@ -185,7 +185,7 @@ func (c *client) once(ctx context.Context, r request, token string) (*response, 
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	// Not sent; it tells net/http that it may repeat even a POST on another connection.
+	// Not sent; it lets net/http repeat even a POST on another connection.
 	req.Header["Idempotency-Key"] = []string{}
 	req.Header.Set("Authorization", "Bearer "+token)
 	if c.userAgent != "" {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/watchbill/watchbill/internal/fleet/agent"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // network returns the configuration of an agent with its own client, and a server on a real network.
@@ -30,7 +31,7 @@ func TestOverTheNetwork(t *testing.T) {
 	cfg.Wait = time.Minute
 	stop := start(t, cfg)
 	d := server.add("d1", time.Minute)
-	await(t, "it has succeeded", func() bool { return server.last(d).Status == "succeeded" })
+	await.Until(t, "it has succeeded", func() bool { return server.last(d).Status == "succeeded" })
 	if got := server.logOf(d); !strings.Contains(got, `"id":"d1"`) || !strings.HasSuffix(got, "\nover\n") {
 		t.Errorf("got the log %q", got)
 	}
@@ -50,7 +51,7 @@ func TestCancelledOverTheNetwork(t *testing.T) {
 	}))
 	start(t, cfg)
 	d := server.add("d1", 5*time.Second)
-	await(t, "it runs", func() bool { return server.logOf(d) == "ready\n" })
+	await.Until(t, "it runs", func() bool { return server.logOf(d) == "ready\n" })
 	server.set(d, "cancelled", 1)
 	if err := <-ended; err == nil || err.Error() != "signal: terminated" {
 		t.Errorf("got %v, want it terminated", err)
@@ -75,7 +76,7 @@ func TestBrokenKeepAliveConnectionIsRetried(t *testing.T) {
 	d := fake.add("d1", time.Minute)
 	start(t, cfg)
 	<-ran
-	await(t, "it has succeeded", func() bool { return fake.last(d).Status == "succeeded" })
+	await.Until(t, "it has succeeded", func() bool { return fake.last(d).Status == "succeeded" })
 }
 
 // The token must be sent only to the server, whatever the server responds.

@@ -18,7 +18,7 @@ const (
 	tailBytes   = 512 << 10 // output kept back from the newest byte; what lies between is dropped
 	resultBytes = 16 << 10  // the end of the output, for the final report
 	chunkBytes  = 256 << 10 // the server's limit
-	fullChunk   = 32 << 10  // worth sending at once
+	fullChunk   = 32 << 10  // worth sending immediately
 	chunkEvery  = time.Second
 )
 

@@ -91,8 +91,8 @@ func (r *run) take(polling, working context.Context) error {
 	return r.persist(trying, func() error { return r.renewOnce(working, nil) })
 }
 
-// release gives up an attempt that may have been claimed without the response arriving, so that others need not wait for
-// the lease to expire. If it was not claimed the report is rejected and changes nothing.
+// release abandons an attempt that may have been claimed although the response was lost, so that other agents need not
+// wait for the lease to expire. If it was not claimed, the report is rejected and changes nothing.
 func (r *run) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, finishWithin)
 	defer cancel()

@@ -266,7 +266,7 @@ func TestLostLease(t *testing.T) {
 				settle(3 * time.Minute)
 				if tt.wantStop {
 					if stoppedAfter != 20*time.Second || server.last(d).Status != "running" || reports != 2 {
-						t.Errorf("stopped after %s with %d reports, want 20s, two reports and nothing said of the end", stoppedAfter, reports)
+						t.Errorf("stopped after %s with %d reports, want 20s, two reports and no final one", stoppedAfter, reports)
 					}
 				} else if stoppedAfter != 0 || server.last(d).Status != "succeeded" {
 					t.Errorf("stopped after %s, last report %+v, want it to run on and succeed", stoppedAfter, server.last(d))

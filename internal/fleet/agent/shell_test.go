@@ -17,6 +17,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/fleet/agent"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // record collects output.
@@ -35,21 +36,6 @@ func (r *record) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.buf.String()
-}
-
-// await polls until ok, for at most ten seconds.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain until %s", what)
-		}
-	}
 }
 
 // lives reports whether a process runs. A zombie does not.
@@ -140,7 +126,7 @@ func TestShellLeavesNoProcesses(t *testing.T) {
 			var out record
 			result := make(chan error, 1)
 			go func() { result <- shell.Run(ctx, work(`"`+strings.Repeat("x", large)+`"`), &out) }()
-			await(t, "the command is ready", func() bool { return strings.Contains(out.String(), "ready\n") })
+			await.Until(t, "the command is ready", func() bool { return strings.Contains(out.String(), "ready\n") })
 			if tt.stop {
 				cancel()
 			}

@@ -35,7 +35,7 @@ func (g *agenda) first() (time.Time, bool) {
 	return g.order[0].at, true
 }
 
-// take removes and returns the agents whose time has come.
+// take removes and returns the agents that are due.
 func (g *agenda) take(now time.Time) []string {
 	var ids []string
 	for len(g.order) > 0 && !g.order[0].at.After(now) {

@@ -7,8 +7,8 @@
 //	                                ▲
 //	timer (500 ms), hints from other replicas, agenda (deployments that become due)
 //
-// One goroutine, the sweeper, keeps the cache current. A sweep asks the database for what changed since the watermark of
-// the last one, at least twice a second and at once when hinted, and applies the differences in order:
+// One goroutine, the sweeper, keeps the cache current. A sweep asks the database for what changed since the watermark
+// of the last one, at least twice a second and immediately when hinted, and applies the differences in order:
 //
 //	sweep 8:  begun = 8 ──▶ read in one snapshot ──▶ apply to records ──▶ watermark = w₈ ──▶ applied = 8
 //	                        since watermark w₇       Agent    add, new token or interval

@@ -36,7 +36,7 @@ type Options struct {
 	SweepTimeout time.Duration
 	// StaleAfter is how long sweeps may fail before the mailbox is stale. Default 5 s.
 	StaleAfter time.Duration
-	// StaleGrace is how long a stale mailbox goes on answering from memory. Default 2 min.
+	// StaleGrace is how long a stale mailbox continues to serve polls from memory. Default 2 min.
 	StaleGrace time.Duration
 	// PresenceInterval is how often last-seen is written. Default fleet.PresenceLag.
 	PresenceInterval time.Duration

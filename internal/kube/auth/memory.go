@@ -33,9 +33,9 @@ type memory[T any] struct {
 }
 
 type kept[T any] struct {
-	answer T
-	err    error
-	until  time.Time
+	response T
+	err      error
+	until    time.Time
 }
 
 func newMemory[T any]() *memory[T] {
@@ -44,17 +44,17 @@ func newMemory[T any]() *memory[T] {
 
 // answer returns the cached review of a subject, or calls find. Concurrent callers with the same subject share one call.
 // The review is cached until the given time at most. Errors that are not rejections are not cached.
-func (m *memory[T]) answer(about key, now func() time.Time, until time.Time, find func() (T, error)) (T, error) {
+func (m *memory[T]) response(about key, now func() time.Time, until time.Time, find func() (T, error)) (T, error) {
 	if known, ok := m.recall(about, now()); ok {
-		return known.answer, known.err
+		return known.response, known.err
 	}
 	found, err, _ := m.flights.Do(string(about[:]), func() (any, error) {
 		if known, ok := m.recall(about, now()); ok { // from a call that has just ended
-			return known.answer, known.err
+			return known.response, known.err
 		}
-		answer, err := find()
-		m.remember(about, now(), kept[T]{answer, err, until})
-		return answer, err
+		response, err := find()
+		m.remember(about, now(), kept[T]{response, err, until})
+		return response, err
 	})
 	return found.(T), err
 }
@@ -70,24 +70,24 @@ func (m *memory[T]) recall(about key, now time.Time) (kept[T], bool) {
 	return kept[T]{}, false
 }
 
-func (m *memory[T]) remember(about key, now time.Time, answer kept[T]) {
+func (m *memory[T]) remember(about key, now time.Time, response kept[T]) {
 	place, limit := m.granted, grantedFor
 	switch {
-	case answer.err != nil && !errors.Is(answer.err, ErrTokenRefused) && !errors.Is(answer.err, ErrNotAllowed):
+	case response.err != nil && !errors.Is(response.err, ErrTokenRefused) && !errors.Is(response.err, ErrNotAllowed):
 		return
-	case answer.err != nil:
+	case response.err != nil:
 		place, limit = m.refused, refusedFor
 	}
-	if end := now.Add(limit); end.Before(answer.until) {
-		answer.until = end
+	if end := now.Add(limit); end.Before(response.until) {
+		response.until = end
 	}
-	if !now.Before(answer.until) {
+	if !now.Before(response.until) {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	evict(place, now)
-	place[about] = answer
+	place[about] = response
 }
 
 // evict removes expired entries, or if there are none the one that expires first.

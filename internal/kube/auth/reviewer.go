@@ -131,7 +131,7 @@ func (r *Reviewer) Allow(ctx context.Context, remote, token, verb, namespace str
 	if err != nil {
 		return err
 	}
-	_, err = r.allowed.answer(hashOf(token, verb, namespace), r.now, ends, func() (struct{}, error) {
+	_, err = r.allowed.response(hashOf(token, verb, namespace), r.now, ends, func() (struct{}, error) {
 		return struct{}{}, r.reviewRight(ctx, a, verb, namespace)
 	})
 	return err
@@ -146,7 +146,7 @@ func (r *Reviewer) account(ctx context.Context, remote, token string) (a account
 	}
 	about := hashOf(token)
 	if known, ok := r.accounts.recall(about, r.now()); ok {
-		return known.answer, t.ends, known.err
+		return known.response, t.ends, known.err
 	}
 	checked, err := r.verify(ctx, t)
 	if err != nil {
@@ -156,7 +156,7 @@ func (r *Reviewer) account(ctx context.Context, remote, token string) (a account
 	if !checked { // the namespace may be forged
 		who = asker{group: "network " + network(remote), member: t.namespace}
 	}
-	a, err = r.accounts.answer(about, r.now, t.ends, func() (account, error) { return r.reviewToken(ctx, who, token) })
+	a, err = r.accounts.response(about, r.now, t.ends, func() (account, error) { return r.reviewToken(ctx, who, token) })
 	return a, t.ends, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/watchbill/watchbill/internal/fault"
+	"github.com/watchbill/watchbill/internal/testkit/await"
 )
 
 // forged returns an unsigned token.
@@ -137,7 +138,7 @@ func TestDeletedAccountIsRefused(t *testing.T) {
 		t.Errorf("a moment later: want it remembered, got %v", err)
 	}
 	var err error
-	eventually(t, "the API server has forgotten the account, which takes it some seconds", func() bool {
+	await.Until(t, "the API server has forgotten the account, which takes it some seconds", func() bool {
 		w.clock.advance(grantedFor)
 		err = w.Allow(t.Context(), remote, token, "create", w.namespace)
 		return err != nil

@@ -65,7 +65,7 @@ func TestCheckReportsTheFault(t *testing.T) {
 		{"no schedule", func(s *spec) { s.Schedule = "" }, "spec.schedule", "CronJobs"},
 		{"six fields", func(s *spec) { s.Schedule = "0 0 0 * * *" }, "spec.schedule", "CronJobs"},
 		{"a minute too many", func(s *spec) { s.Schedule = "60 * * * *" }, "spec.schedule", `"60 * * * *"`},
-		{"a schedule that never comes", func(s *spec) { s.Schedule = "0 0 31 2 *" }, "spec.schedule", "never comes"},
+		{"a schedule that never comes due", func(s *spec) { s.Schedule = "0 0 31 2 *" }, "spec.schedule", "never comes due"},
 		{"a schedule with a zone", func(s *spec) { s.Schedule = "TZ=Asia/Tokyo 0 0 * * *" }, "spec.schedule", "use timeZone"},
 		{"a schedule with a CRON_TZ alone", func(s *spec) { s.Schedule = "CRON_TZ=UTC" }, "spec.schedule", "use timeZone"},
 		{"a schedule of seconds", func(s *spec) { s.Schedule = "@every 30s" }, "spec.schedule", "whole minutes"},

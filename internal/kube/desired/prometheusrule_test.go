@@ -156,7 +156,7 @@ func TestHostileStringsAreInert(t *testing.T) {
 		mr.Spec.Alerting.Labels = map[string]v1alpha1.AlertLabelValue{"team": v1alpha1.AlertLabelValue(label)}
 		return mr
 	}
-	tame := installed(t, with("tame", "tame", "tame"))
+	normalize := installed(t, with("tame", "tame", "tame"))
 	for _, s := range hostile {
 		t.Run(s, func(t *testing.T) {
 			t.Parallel()
@@ -165,16 +165,16 @@ func TestHostileStringsAreInert(t *testing.T) {
 				text = "tame" // Check rejects it in routes and agents
 			}
 			rule := installed(t, with(text, text, s))
-			if len(rule.Spec.Groups) != len(tame.Spec.Groups) {
-				t.Fatalf("makes %d groups, want %d", len(rule.Spec.Groups), len(tame.Spec.Groups))
+			if len(rule.Spec.Groups) != len(normalize.Spec.Groups) {
+				t.Fatalf("makes %d groups, want %d", len(rule.Spec.Groups), len(normalize.Spec.Groups))
 			}
 			for i, group := range rule.Spec.Groups {
-				if len(group.Rules) != len(tame.Spec.Groups[i].Rules) {
-					t.Fatalf("makes %d rules in %s, want %d", len(group.Rules), group.Name, len(tame.Spec.Groups[i].Rules))
+				if len(group.Rules) != len(normalize.Spec.Groups[i].Rules) {
+					t.Fatalf("makes %d rules in %s, want %d", len(group.Rules), group.Name, len(normalize.Spec.Groups[i].Rules))
 				}
 				for j, got := range group.Rules {
-					want := tame.Spec.Groups[i].Rules[j]
-					if diff := cmp.Diff(tamed(t, want.Expr.StrVal, "tame"), tamed(t, got.Expr.StrVal, text)); diff != "" {
+					want := normalize.Spec.Groups[i].Rules[j]
+					if diff := cmp.Diff(normalized(t, want.Expr.StrVal, "tame"), normalized(t, got.Expr.StrVal, text)); diff != "" {
 						t.Errorf("%s%s changes its meaning (-tame +got):\n%s", got.Record, got.Alert, diff)
 					}
 					if got.Alert == "" {
@@ -195,8 +195,8 @@ func TestHostileStringsAreInert(t *testing.T) {
 	}
 }
 
-// tamed returns an expression with the string in its matchers replaced.
-func tamed(t *testing.T, expr, hostile string) string {
+// normalized returns an expression with the string in its matchers replaced.
+func normalized(t *testing.T, expr, hostile string) string {
 	t.Helper()
 	tree, err := parser.ParseExpr(expr)
 	if err != nil {

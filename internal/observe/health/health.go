@@ -26,7 +26,7 @@ const (
 	failedRecently = 8 * time.Second
 )
 
-// Probe tries one operation. It returns an error if the operation fails, or a sentence if something else is wrong.
+// Probe tries one operation. It returns an error if the operation fails, or a sentence if there is another problem.
 type Probe func(ctx context.Context) (reason string, err error)
 
 // Check is a kind of work that may fail. It is safe for concurrent use.
@@ -54,8 +54,8 @@ func (c *Check) Succeeded() {
 	c.reason, c.err, c.lastErr, c.since = "", nil, nil, time.Time{}
 }
 
-// Failed records a failure and makes the next probe due at once. A single failure does not make the check fail, since
-// the request may be the cause.
+// Failed records a failure and makes the next probe due immediately. A single failure does not make the check fail,
+// since the request may be the cause.
 func (c *Check) Failed(err error) {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
@@ -143,7 +143,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	const tick = 250 * time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var told []string
+	var logged []string
 	for {
 		for _, c := range m.checks {
 			if c.takeTurn() {
@@ -153,7 +153,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		told = m.tell(told)
+		logged = m.logReasons(logged)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -162,11 +162,11 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// tell logs the reasons if they changed since the last call.
-func (m *Monitor) tell(told []string) []string {
+// logReasons logs the reasons if they changed since the last call.
+func (m *Monitor) logReasons(logged []string) []string {
 	reasons := m.Reasons()
-	if slices.Equal(reasons, told) {
-		return told
+	if slices.Equal(reasons, logged) {
+		return logged
 	}
 	if len(reasons) == 0 {
 		m.log.Info("the replica works again")

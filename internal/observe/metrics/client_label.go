@@ -17,7 +17,8 @@ const (
 )
 
 // clientLabel returns the label value for a name from a client. A name that does not look like that of a library or an
-// attribute becomes "other": everybody who can read metrics sees labels, so an address, an id or a key must not be one.
+// attribute becomes "other": labels are visible to all readers of the metrics, so they must not contain an address, an
+// id or a key.
 func clientLabel(name string, limit int) string {
 	if name == "" || len(name) > limit || redact.Text(name) != name {
 		return otherLabel

@@ -84,7 +84,7 @@ func NewExecutionMetrics(reg prometheus.Registerer, now func() time.Time) *Execu
 		unknownUsage: counter("watchbill_executions_unknown_usage_total",
 			"Executions whose tokens are unknown or estimated.", "agent", "model"),
 		providerCost: counter("watchbill_provider_cost_usd_total",
-			"US dollars that providers said they charge.", "agent", "model"),
+			"Cost of executions as reported by providers, in US dollars.", "agent", "model"),
 		agents: labelValues{limit: maxExecutionAgents, known: map[string]string{}},
 		models: labelValues{limit: maxExecutionModels, known: map[string]string{"": noModel}},
 		pairs:  map[agentAndModel]*executionSeries{},

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 var (
 	workFailingDesc = prometheus.NewDesc("watchbill_work_failing",
-		"Whether a kind of work fails or is near its limit (1) or not (0); /api/health says why.", []string{"work"}, nil)
+		"Whether a kind of work fails or is near its limit (1) or not (0); /api/health shows why.", []string{"work"}, nil)
 	oldestTransactionDesc = prometheus.NewDesc("watchbill_db_oldest_transaction_seconds",
 		"For how long the oldest transaction in the database has kept dead rows from being removed, as far as this replica knows.", nil, nil)
 	namesDesc = prometheus.NewDesc("watchbill_execution_names",

@@ -56,8 +56,8 @@ func hidden(s string, secrets ...string) string {
 	return s
 }
 
-// said returns a quotation of a response, or "" if it is empty.
-func said(body string, secrets ...string) string {
+// quoteOf returns a quotation of a response, or "" if it is empty.
+func quoteOf(body string, secrets ...string) string {
 	s := text.FitRunes(reportjob.OneLine(hidden(body, secrets...)), maxQuote)
 	if s == "" {
 		return ""

@@ -63,14 +63,14 @@ func (g guard) RoundTrip(r *http.Request) (*http.Response, error) {
 				return nil, errNotAllowed{errors.New("behind a proxy only names can be checked, and the allowed outputs have none")}
 			}
 			r = r.WithContext(context.WithValue(r.Context(), proxied{}, true))
-			witness(r.Context()).hide()
+			connectionsOf(r.Context()).hide()
 		}
 	}
 	return g.Transport.RoundTrip(r)
 }
 
-// witnessed records the connections of one attempt.
-type witnessed struct {
+// connections records the connections of one attempt.
+type connections struct {
 	quote func(scheme string, addr netip.Addr) bool
 
 	mu        sync.Mutex
@@ -78,21 +78,21 @@ type witnessed struct {
 	hidden    bool // one of them led to a server whose responses may not be quoted
 }
 
-type witnessKey struct{}
+type connectionsKey struct{}
 
-// witness returns the record of an attempt's connections.
-func witness(ctx context.Context) *witnessed {
-	w, _ := ctx.Value(witnessKey{}).(*witnessed)
+// connectionsOf returns the record of an attempt's connections.
+func connectionsOf(ctx context.Context) *connections {
+	w, _ := ctx.Value(connectionsKey{}).(*connections)
 	return w
 }
 
 // watched returns a context that records the connections of its requests.
-func (o Options) watched(ctx context.Context, scheme string) (context.Context, *witnessed) {
-	w := &witnessed{quote: o.MayQuote}
+func (o Options) watched(ctx context.Context, scheme string) (context.Context, *connections) {
+	w := &connections{quote: o.MayQuote}
 	if w.quote == nil {
 		w.quote = mayQuote
 	}
-	ctx = context.WithValue(ctx, witnessKey{}, w)
+	ctx = context.WithValue(ctx, connectionsKey{}, w)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
 		at, err := netip.ParseAddrPort(got.Conn.RemoteAddr().String())
 		w.mu.Lock()
@@ -102,13 +102,13 @@ func (o Options) watched(ctx context.Context, scheme string) (context.Context, *
 	}}), w
 }
 
-// mayQuote reports whether a server's responses may be quoted in a report's status. Responses of services inside the cluster
-// are only for those who may reach them.
+// mayQuote reports whether a server's responses may be quoted in a report's status. Responses of services inside the
+// cluster must be visible only to clients that can reach them.
 func mayQuote(scheme string, addr netip.Addr) bool {
 	return scheme == "https" && reportjob.Public(addr)
 }
 
-func (w *witnessed) hide() {
+func (w *connections) hide() {
 	if w == nil {
 		return
 	}
@@ -118,14 +118,14 @@ func (w *witnessed) hide() {
 }
 
 // silent reports whether responses may not be quoted.
-func (w *witnessed) silent() bool {
+func (w *connections) silent() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.hidden
 }
 
 // failed returns why there was no response. After a connection was made, the error may quote what was received.
-func (w *witnessed) failed(err error) error {
+func (w *connections) failed(err error) error {
 	var refused errNotAllowed
 	if errors.As(err, &refused) {
 		return refused.error

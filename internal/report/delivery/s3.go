@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	maxListed = 10_000  // objects of the report
-	maxAnswer = 4 << 20 // bytes of a response
+	maxListed   = 10_000  // objects of the report
+	maxResponse = 4 << 20 // bytes of a response
 )
 
 // bucket is a bucket of an S3-compatible store.
@@ -118,33 +118,33 @@ func (b bucket) prune(ctx context.Context, store *minio.Client, c content) error
 }
 
 // failed returns the error of a request, final if a retry would not help.
-func (b bucket) failed(err error, k keys, seen *witnessed) error {
+func (b bucket) failed(err error, k keys, seen *connections) error {
 	if refused := (errNotAllowed{}); errors.As(err, &refused) {
 		return final("%w", refused.error)
 	}
-	var answer minio.ErrorResponse
-	if !errors.As(err, &answer) {
+	var response minio.ErrorResponse
+	if !errors.As(err, &response) {
 		return fmt.Errorf("cannot reach %s: %s", b.Endpoint, hidden(seen.failed(err).Error(), k.id, k.secret, k.session))
 	}
-	quote := said(answer.Message, k.id, k.secret, k.session)
-	code := reportjob.OneLine(hidden(text.FitRunes(answer.Code, 60), k.id, k.secret, k.session))
+	quote := quoteOf(response.Message, k.id, k.secret, k.session)
+	code := reportjob.OneLine(hidden(text.FitRunes(response.Code, 60), k.id, k.secret, k.session))
 	if seen.silent() {
 		quote = ""
-		if !slices.Contains(knownCodes, answer.Code) { // other codes could contain anything
-			code = fmt.Sprintf("status %d", answer.StatusCode)
+		if !slices.Contains(knownCodes, response.Code) { // other codes could contain anything
+			code = fmt.Sprintf("status %d", response.StatusCode)
 		}
 	}
 	switch {
-	case answer.Code == minio.NoSuchBucket:
+	case response.Code == minio.NoSuchBucket:
 		return final("the bucket %s does not exist at %s", b.Bucket, b.Endpoint)
-	case answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized:
+	case response.StatusCode == http.StatusForbidden || response.StatusCode == http.StatusUnauthorized:
 		return final("the store refuses the credentials of the Secret %s (%s%s)", b.Secret, code, quote)
-	case answer.StatusCode >= 300 && answer.StatusCode < 400:
-		return final("%s responds with a redirect (%d), which is not followed; check the endpoint and the region", b.Endpoint, answer.StatusCode)
-	case answer.StatusCode >= 400 && answer.StatusCode < 500 && !temporary(answer.StatusCode):
+	case response.StatusCode >= 300 && response.StatusCode < 400:
+		return final("%s responds with a redirect (%d), which is not followed; check the endpoint and the region", b.Endpoint, response.StatusCode)
+	case response.StatusCode >= 400 && response.StatusCode < 500 && !temporary(response.StatusCode):
 		return final("the store refuses the report (%s%s)", code, quote)
 	}
-	return fmt.Errorf("the store failed (%d %s%s)", answer.StatusCode, code, quote)
+	return fmt.Errorf("the store failed (%d %s%s)", response.StatusCode, code, quote)
 }
 
 // knownCodes are S3's error codes, which reveal nothing about the store.
@@ -165,7 +165,7 @@ type bounded struct{ http.RoundTripper }
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := b.RoundTripper.RoundTrip(r)
 	if err == nil {
-		resp.Body = &boundedBody{resp.Body, maxAnswer}
+		resp.Body = &boundedBody{resp.Body, maxResponse}
 	}
 	return resp, err
 }
@@ -177,7 +177,7 @@ type boundedBody struct {
 
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, fmt.Errorf("the response is over %d bytes", maxAnswer)
+		return 0, fmt.Errorf("the response is over %d bytes", maxResponse)
 	}
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)

@@ -40,18 +40,18 @@ func (h webhook) put(ctx context.Context, c content) (note string, err error) {
 	}
 	ctx, seen := h.options.watched(ctx, to.Scheme)
 	client := http.Client{Transport: h.options.through, CheckRedirect: near}
-	answer, err := client.Do(request.WithContext(ctx))
+	response, err := client.Do(request.WithContext(ctx))
 	if refused := (errNotAllowed{}); errors.As(err, &refused) {
 		return "", final("%w", refused.error)
 	}
 	if err != nil {
 		return "", fmt.Errorf("cannot reach %s: %s", origin(to), hidden(seen.failed(err).Error(), secrets(to)...))
 	}
-	defer answer.Body.Close()
-	if answer.StatusCode >= 200 && answer.StatusCode < 300 {
+	defer response.Body.Close()
+	if response.StatusCode >= 200 && response.StatusCode < 300 {
 		return "", nil
 	}
-	return "", h.refused(answer, to, seen.silent())
+	return "", h.refused(response, to, seen.silent())
 }
 
 // url reads the URL. It is read for each attempt, since it may change.
@@ -99,25 +99,25 @@ func near(r *http.Request, via []*http.Request) error {
 }
 
 // refused returns the error of a response, final if a retry would not help.
-func (h webhook) refused(answer *http.Response, to *url.URL, silent bool) error {
-	status := answer.StatusCode
+func (h webhook) refused(response *http.Response, to *url.URL, silent bool) error {
+	status := response.StatusCode
 	if status >= 300 && status < 400 {
 		elsewhere := "elsewhere"
-		if location, err := answer.Location(); err == nil && location.Host != to.Host && !silent {
+		if location, err := response.Location(); err == nil && location.Host != to.Host && !silent {
 			elsewhere = "to " + origin(location)
 		}
 		return final("%s responds with a redirect (%d) %s, which is not followed", origin(to), status, elsewhere)
 	}
 	quote := ""
 	if !silent {
-		body, _ := io.ReadAll(io.LimitReader(answer.Body, maxReplyExcerpt)) // as much as can be read
-		quote = said(string(body), secrets(to)...)
+		body, _ := io.ReadAll(io.LimitReader(response.Body, maxReplyExcerpt)) // as much as can be read
+		quote = quoteOf(string(body), secrets(to)...)
 	}
 	err := fmt.Errorf("%s responds with %d%s", origin(to), status, quote)
 	return &sendError{
 		err:   err,
 		final: status >= 400 && status < 500 && !temporary(status),
-		wait:  retryAfter(answer.Header.Get("Retry-After"), h.options.Now()),
+		wait:  retryAfter(response.Header.Get("Retry-After"), h.options.Now()),
 	}
 }
 

@@ -67,12 +67,12 @@ func (b base) pollRate(o objective.Resolved) indicator { return polls{b, o.Targe
 func (o polls) recordings() []Rule {
 	agents := fmt.Sprintf("(sum(avg_over_time((max by (state) (%s))[15m:1m])) > 0)",
 		o.measured("watchbill_agents", like("state", "online|late")))
-	told := fmt.Sprintf("avg_over_time((max(%s))[15m:1m])", o.measured("watchbill_agents_expected_polls_per_second"))
+	expected := fmt.Sprintf("avg_over_time((max(%s))[15m:1m])", o.measured("watchbill_agents_expected_polls_per_second"))
 	return []Rule{
 		o.record(pollsSeries, fmt.Sprintf("(\n  %[1]s\n  - (%[2]s - %[3]s)\n  or\n  %[1]s\n)\n/\n%[4]s",
 			rate(o.polls()), rate(o.measured("watchbill_held_polls_total")), rate(o.measured("watchbill_held_poll_intervals_total")), agents)),
 		o.record(pollsTargetSeries, fmt.Sprintf("clamp_max((%s > 0) / %s, %s)\nor\n0 * %s + %s",
-			told, agents, number(o.perAgent), agents, number(o.perAgent))),
+			expected, agents, number(o.perAgent), agents, number(o.perAgent))),
 	}
 }
 

@@ -50,8 +50,8 @@ func (o pool) tests() []unitTest {
 }
 
 // fleet returns the series of two replicas for polling agents. rates are polls per second and agent, for each minutes each.
-// told is the rate that the server asked of each agent.
-func (o polls) fleet(agents, told float64, each int, rates ...float64) []inputSeries {
+// expected is the rate that the server asked of each agent.
+func (o polls) fleet(agents, expected float64, each int, rates ...float64) []inputSeries {
 	var all []inputSeries
 	for _, replica := range []string{"a", "b"} {
 		requests := counter()
@@ -66,7 +66,7 @@ func (o polls) fleet(agents, told float64, each int, rates ...float64) []inputSe
 			inputSeries{o.replica(replica, "watchbill_http_requests_total", map[string]string{
 				"method": "POST", "route": "/api/deployments", "code": "201",
 			}), requests.String()},
-			inputSeries{o.replica(replica, "watchbill_agents_expected_polls_per_second", nil), gauge(agents * told)},
+			inputSeries{o.replica(replica, "watchbill_agents_expected_polls_per_second", nil), gauge(agents * expected)},
 		)
 		for _, group := range []struct {
 			state string
@@ -96,9 +96,9 @@ func (o polls) tests() []unitTest {
 	storm.fires(2*each, o.base, alert, true)
 	storm.fires(2*each+window+keep+1, o.base, alert, false)
 
-	told := o.test("agents that were asked to poll less often, and do, do not alert", o.fleet(agents, target/10, each, target/10)...)
-	near(&told, o.recorded(pollsTargetSeries), target/10)
-	told.fires(each, o.base, alert, false)
+	expected := o.test("agents that were asked to poll less often, and do, do not alert", o.fleet(agents, target/10, each, target/10)...)
+	near(&expected, o.recorded(pollsTargetSeries), target/10)
+	expected.fires(each, o.base, alert, false)
 
 	more := o.test("agents that were asked to poll more often do not move the target", o.fleet(agents, target*10, each, target)...)
 	near(&more, o.recorded(pollsTargetSeries), target)
@@ -127,7 +127,7 @@ func (o polls) tests() []unitTest {
 	at := o.test("polls at the limit do not make it flap", o.fleet(agents, target, oscillate, rates...)...)
 	at.steady(minutes, o.base, alert)
 
-	tests := []unitTest{storm, told, more, held, none, at}
+	tests := []unitTest{storm, expected, more, held, none, at}
 	if tolerance < 1 { // otherwise no polls at all are within the tolerance
 		silence := o.test("agents that do not poll alert in time", o.fleet(agents, target, each, target, 0)...)
 		silence.fires(each, o.base, alert, false)

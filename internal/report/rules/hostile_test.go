@@ -111,7 +111,7 @@ func checkTexts(t *testing.T, rule rules.Rule, text, route, agent string) {
 			t.Errorf("%s, label %s: want %q, got %q", rule.Alert, label, text, got)
 		}
 	}
-	said := expand(t, rule.Annotations["summary"], 0.1234) + expand(t, rule.Annotations["description"], 0.1234)
+	annotations := expand(t, rule.Annotations["summary"], 0.1234) + expand(t, rule.Annotations["description"], 0.1234)
 	wants := []string{text + "/" + text}
 	switch rule.Alert {
 	case "WatchbillLatencyHigh":
@@ -124,8 +124,8 @@ func checkTexts(t *testing.T, rule rules.Rule, text, route, agent string) {
 		wants = []string{"of report " + text + "/" + text}
 	}
 	for _, want := range wants {
-		if !strings.Contains(said, want) {
-			t.Errorf("%s: want %q in %q", rule.Alert, want, said)
+		if !strings.Contains(annotations, want) {
+			t.Errorf("%s: want %q in %q", rule.Alert, want, annotations)
 		}
 	}
 }

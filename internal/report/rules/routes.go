@@ -49,8 +49,8 @@ func noSuchRoute(path string, routes []Route) string {
 	return note + "; requests like it are counted as " + routes[at].Pattern
 }
 
-// alike reports whether a path matches a pattern with any values of its parameters, ignoring a query, a trailing slash and
-// case.
+// alike reports whether a path matches a pattern with any values of its parameters, ignoring a query, a trailing slash
+// and case.
 func alike(pattern, path string) bool {
 	path, _, _ = strings.Cut(path, "?")
 	want, got := strings.Split(pattern, "/"), strings.Split(strings.TrimRight(path, "/"), "/")

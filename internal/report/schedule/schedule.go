@@ -52,7 +52,7 @@ func Parse(expression, zone string, now time.Time) (Schedule, error) {
 	}
 	s := Schedule{cron: parsed, zone: location}
 	if s.Next(now).IsZero() {
-		return Schedule{}, fmt.Errorf("schedule %q never comes", expression)
+		return Schedule{}, fmt.Errorf("schedule %q never comes due", expression)
 	}
 	return s, nil
 }

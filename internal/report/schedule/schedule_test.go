@@ -94,9 +94,9 @@ func TestParseRefuses(t *testing.T) {
 		{"@every -5m", utc, "whole minutes"},
 		{"@every 8785h", utc, "whole minutes, at most 8784 h"},
 		{"@every 99999999h", utc, "invalid duration"},
-		{"0 0 31 2 *", utc, "never comes"},
-		{"0 0 30 2 *", "Europe/Berlin", "never comes"},
-		{", * * * *", utc, "never comes"},
+		{"0 0 31 2 *", utc, "never comes due"},
+		{"0 0 30 2 *", "Europe/Berlin", "never comes due"},
+		{", * * * *", utc, "never comes due"},
 		{"TZ=Europe/Berlin 0 8 * * *", utc, "use timeZone"},
 		{"CRON_TZ=Europe/Berlin 0 8 * * *", utc, "use timeZone"},
 		{"TZ=0", utc, "use timeZone"}, // the library panics at it

@@ -117,7 +117,7 @@ func (b *Body) grown(full, limit int64) int64 {
 	return min(grown, limit+1)
 }
 
-// Release gives back what was taken. It is called when the response is sent or the body is no longer needed.
+// Release returns the bytes to the budget. It is called when the response is sent or the body is no longer needed.
 func (b *Body) Release() { b.giveBack(b.taken) }
 
 func (b *Body) giveBack(n int64) {

@@ -9,7 +9,8 @@ import (
 	"github.com/watchbill/watchbill/internal/session"
 )
 
-// Caller is who sent a request. It is the zero value for an anonymous caller of an open route and for a rejected one.
+// Caller identifies the sender of a request. It is the zero value for an anonymous caller of an open route and for a
+// rejected one.
 type Caller struct {
 	Admin  bool
 	Agent  mailbox.Agent   // zero if the caller is not an agent

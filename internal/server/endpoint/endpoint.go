@@ -12,8 +12,8 @@ import (
 	"github.com/watchbill/watchbill/internal/observe"
 )
 
-// AnswerWithin is the usual deadline of an endpoint.
-const AnswerWithin = 10 * time.Second
+// ResponseTimeout is the usual deadline of an endpoint.
+const ResponseTimeout = 10 * time.Second
 
 // Handler serves a route's requests once the caller is known. An error that it returns is sent as a problem document.
 type Handler func(*Exchange) error
@@ -23,7 +23,7 @@ type Handler func(*Exchange) error
 func Typed[Req, Resp any](
 	status int, read func(*Exchange) (Req, error), do func(context.Context, Req) (Resp, error),
 ) Handler {
-	return TypedWithin(AnswerWithin, status, read, do)
+	return TypedWithin(ResponseTimeout, status, read, do)
 }
 
 // TypedWithin is Typed with another deadline.
@@ -84,7 +84,7 @@ type Content struct {
 
 // Send implements Sender.
 func (c Content) Send(x *Exchange) error {
-	giveBack, err := x.takeAnswer(len(c.Body))
+	giveBack, err := x.reserve(len(c.Body))
 	if err != nil {
 		return err
 	}

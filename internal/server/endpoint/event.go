@@ -23,7 +23,7 @@ func NewEvent(kind string, fields ...zap.Field) Event { return Event{kind, field
 func Recorded[Req, Resp any](
 	status int, read func(*Exchange) (Req, error), do func(context.Context, Req) (Resp, error), describe func(Req, Resp) Event,
 ) Handler {
-	return RecordedWithin(AnswerWithin, status, read, do, describe)
+	return RecordedWithin(ResponseTimeout, status, read, do, describe)
 }
 
 // RecordedWithin is like Recorded with another deadline.

@@ -54,12 +54,12 @@ type Exchange struct {
 
 // Shared is what all exchanges of a server share.
 type Shared struct {
-	Now     func() time.Time
-	Jitter  func() float64
-	Limiter *ratelimit.Limiter // nil for no rate limits
-	Turns   *Turns             // of agents at the database
-	Bodies  *Budget            // of request bodies
-	Answers *Budget            // of large responses; nil if they are not limited
+	Now       func() time.Time
+	Jitter    func() float64
+	Limiter   *ratelimit.Limiter // nil for no rate limits
+	Turns     *Turns             // of agents at the database
+	Bodies    *Budget            // of request bodies
+	Responses *Budget            // of large responses; nil if they are not limited
 
 	Security *logging.SecurityLog
 	Address  func(*http.Request) string // returns a client's address

@@ -42,7 +42,7 @@ func (x *Exchange) AdmitAll(scope ratelimit.Scope, demands []ratelimit.Demand) e
 func limited(d ratelimit.Decision, wait int64) *openapi.Problem {
 	if d.TooMany {
 		return problem.New(http.StatusTooManyRequests, "rate_limited", "",
-			"the limit %s lets at most %d in at once: split the batch", d.Reached, d.Reached.Burst)
+			"the limit %s admits at most %d at once: split the batch", d.Reached, d.Reached.Burst)
 	}
 	return problem.New(http.StatusTooManyRequests, "rate_limited", "", "the limit %s is reached; try again in %d s", d.Reached, wait)
 }

@@ -119,7 +119,7 @@ func NewID(random io.Reader) (uuid.UUID, error) {
 	return id, nil
 }
 
-// DefaultHours is the window of metrics and reports unless the request says otherwise.
+// DefaultHours is the window of metrics and reports unless the request sets another one.
 const DefaultHours = 24
 
 // ReadHours reads a request whose only parameter is the number of hours of a window.

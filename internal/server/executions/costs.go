@@ -56,13 +56,13 @@ func (a *API) getCosts(ctx context.Context, query execution.CostQuery) (openapi.
 	if err != nil {
 		return openapi.CostsAnswer{}, err
 	}
-	answer := openapi.Costs{
+	response := openapi.Costs{
 		Window:   openapi.ExecutionWindow{From: costs.Window.From.UTC(), To: costs.Window.To.UTC()},
 		TimeZone: query.TimeZone, GroupBy: openapi.CostGroupBy(query.GroupBy), Total: spendOf(costs.Total),
 		Groups: make([]openapi.SpendOf, len(costs.Groups)),
 	}
 	last := costs.Window.To
-	answer.Total = a.inCurrency(answer.Total, last)
+	response.Total = a.inCurrency(response.Total, last)
 	for i, g := range costs.Groups {
 		spend := spendOf(g.Spend)
 		day := last
@@ -70,7 +70,7 @@ func (a *API) getCosts(ctx context.Context, query execution.CostQuery) (openapi.
 			day = date.Add(execution.DayWide)
 		}
 		spend = a.inCurrency(spend, day)
-		answer.Groups[i] = openapi.SpendOf{
+		response.Groups[i] = openapi.SpendOf{
 			Key: g.Key, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD, UnpricedTokens: spend.UnpricedTokens,
 			UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD, ProviderCostUSD: spend.ProviderCostUSD,
 			ProviderUnpricedUSD: spend.ProviderUnpricedUSD, ProviderDifferenceUSD: spend.ProviderDifferenceUSD,
@@ -78,9 +78,9 @@ func (a *API) getCosts(ctx context.Context, query execution.CostQuery) (openapi.
 		}
 	}
 	if costs.Rest != nil {
-		answer.Rest = a.inCurrency(spendOf(costs.Rest.Spend), last)
+		response.Rest = a.inCurrency(spendOf(costs.Rest.Spend), last)
 	}
-	return openapi.CostsAnswer{Status: succeeded, Costs: answer}, nil
+	return openapi.CostsAnswer{Status: succeeded, Costs: response}, nil
 }
 
 // inCurrency adds the cost in the display currency, at the rate of the day that ends at end.

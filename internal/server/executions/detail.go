@@ -47,19 +47,19 @@ func (a *API) getExecution(ctx context.Context, key executionKey) (openapi.Execu
 	if !ok {
 		return openapi.ExecutionAnswer{}, errNoExecution
 	}
-	answer := openapi.ExecutionAnswer{Status: succeeded, Execution: executionOf(e, a.Currency), Price: a.priceApplied(&e)}
+	response := openapi.ExecutionAnswer{Status: succeeded, Execution: executionOf(e, a.Currency), Price: a.priceApplied(&e)}
 	if e.TraceID == "" {
-		return answer, nil
+		return response, nil
 	}
 	trace, err := a.Store.Trace(ctx, e.TraceID, maxTree)
 	if err != nil {
 		return openapi.ExecutionAnswer{}, err
 	}
 	include(&trace, &e)
-	answer.Trace = &openapi.ExecutionTrace{
+	response.Trace = &openapi.ExecutionTrace{
 		TraceID: e.TraceID, Executions: int32(len(trace.Executions)), Complete: trace.Complete, Roots: treeOf(trace, a.Currency),
 	}
-	return answer, nil
+	return response, nil
 }
 
 // priceApplied returns the price of an execution's model in the list in force, or nil if there is none.
@@ -78,8 +78,8 @@ func (a *API) priceApplied(e *execution.Execution) *openapi.AppliedPrice {
 }
 
 // executionRead records whose data was read.
-func executionRead(_ executionKey, answer openapi.ExecutionAnswer) endpoint.Event {
-	return endpoint.NewEvent("user_data.read", zap.String(endpoint.UserFingerprint, answer.Execution.UserID))
+func executionRead(_ executionKey, response openapi.ExecutionAnswer) endpoint.Event {
+	return endpoint.NewEvent("user_data.read", zap.String(endpoint.UserFingerprint, response.Execution.UserID))
 }
 
 // include makes sure that an execution is among those of its trace, of which there may be more than are read. It takes

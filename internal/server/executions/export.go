@@ -45,7 +45,7 @@ func (a *API) exportExecutions(x *endpoint.Exchange, req searchQuery) error {
 		}
 	}()
 	for {
-		_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
+		_ = x.ExtendDeadlines(endpoint.ResponseTimeout) // if unsupported, the server's timeouts apply
 		found, err := a.searchInTurn(ctx, x, req.search, req.after, min(req.limit-sent, exportBatch))
 		switch {
 		case err != nil && !began:

@@ -37,7 +37,7 @@ func (a *API) getExecutionSeries(ctx context.Context, req execution.SeriesQuery)
 	if err != nil {
 		return openapi.ExecutionSeriesAnswer{}, err
 	}
-	answer := openapi.ExecutionSeriesSet{
+	response := openapi.ExecutionSeriesSet{
 		Window: openapi.ExecutionWindow{From: set.Window.From, To: set.Window.To}, Step: openapi.Step(set.Step),
 		StepSeconds: int64(set.Step.Width().Seconds()), GroupBy: openapi.ExecutionSeriesGroupBy(req.By), Series: []openapi.ExecutionSeries{},
 	}
@@ -46,9 +46,9 @@ func (a *API) getExecutionSeries(ctx context.Context, req execution.SeriesQuery)
 		for i := range one.Points {
 			series.Points[i] = a.pointOf(&one.Points[i])
 		}
-		answer.Series = append(answer.Series, series)
+		response.Series = append(response.Series, series)
 	}
-	return openapi.ExecutionSeriesAnswer{Status: succeeded, Series: answer}, nil
+	return openapi.ExecutionSeriesAnswer{Status: succeeded, Series: response}, nil
 }
 
 func (a *API) pointOf(p *execution.Point) openapi.ExecutionPoint {

@@ -13,7 +13,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/input"
 )
 
-// Users reads who uses the agents.
+// Users reads the users of the agents.
 type Users interface {
 	Users(ctx context.Context, query execution.UserQuery) (execution.Users, error)
 	// Adoption returns the last weeks, the current one last, with up to limit agents by name.
@@ -66,14 +66,14 @@ func (a *API) listUsers(ctx context.Context, req usersQuery) (openapi.UserList, 
 	if err != nil {
 		return openapi.UserList{}, err
 	}
-	answer := openapi.UserList{
+	response := openapi.UserList{
 		Status: succeeded, Window: openapi.ExecutionWindow{From: page.Window.From.UTC(), To: page.Window.To.UTC()}, TimeZone: req.TimeZone,
 		ActiveUsers: page.Active, Users: make([]openapi.User, len(page.Users)),
 	}
 	for i := range page.Users {
 		u := &page.Users[i]
 		spend := a.inCurrency(spendOf(u.Spend), page.Window.To)
-		answer.Users[i] = openapi.User{
+		response.Users[i] = openapi.User{
 			UserID: u.ID, FirstSeenAt: u.FirstSeen, LastSeenAt: u.LastSeen, Requests: spend.Requests, Tokens: spend.Tokens, CostUSD: spend.CostUSD,
 			UnpricedTokens: spend.UnpricedTokens, UnknownUsage: spend.UnknownUsage, EstimatedCostUSD: spend.EstimatedCostUSD,
 			ProviderCostUSD: spend.ProviderCostUSD, ProviderUnpricedUSD: spend.ProviderUnpricedUSD,
@@ -81,9 +81,9 @@ func (a *API) listUsers(ctx context.Context, req usersQuery) (openapi.UserList, 
 		}
 	}
 	if page.Next != (execution.UserPosition{}) {
-		answer.NextCursor = req.list.Cursor(string(binary.BigEndian.AppendUint64(nil, uint64(page.Next.Value))) + page.Next.UserID)
+		response.NextCursor = req.list.Cursor(string(binary.BigEndian.AppendUint64(nil, uint64(page.Next.Value))) + page.Next.UserID)
 	}
-	return answer, nil
+	return response, nil
 }
 
 func readWeeks(x *endpoint.Exchange) (int64, error) {
@@ -101,7 +101,7 @@ func (a *API) getAdoption(ctx context.Context, weeks int64) (openapi.AdoptionAns
 	if err != nil {
 		return openapi.AdoptionAnswer{}, err
 	}
-	answer := openapi.AdoptionAnswer{Status: succeeded, Weeks: make([]openapi.AdoptionWeek, len(all))}
+	response := openapi.AdoptionAnswer{Status: succeeded, Weeks: make([]openapi.AdoptionWeek, len(all))}
 	for i, w := range all {
 		year, number := w.From.ISOWeek()
 		week := openapi.AdoptionWeek{
@@ -112,7 +112,7 @@ func (a *API) getAdoption(ctx context.Context, weeks int64) (openapi.AdoptionAns
 			f := figuresOf(a.Figures)
 			week.Agents[n] = openapi.AdoptedAgent{Agent: a.Agent, New: a.New, Requests: f.Count, Tokens: f.Tokens, CostUSD: f.CostUSD}
 		}
-		answer.Weeks[i] = week
+		response.Weeks[i] = week
 	}
-	return answer, nil
+	return response, nil
 }

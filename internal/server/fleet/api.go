@@ -35,11 +35,11 @@ type Agents interface {
 
 // Deployments stores the deployments and changes their states.
 type Deployments interface {
-	// Create creates a deployment for each target. With a key, the first answer (the bytes that encode returns for what
-	// was created) is stored in the same transaction and returned again to a repeated request. It returns
+	// Create creates a deployment for each target. With a key, the first response (the bytes that encode returns for
+	// what was created) is stored in the same transaction and returned again to a repeated request. It returns
 	// fleet.ErrIdempotencyMismatch if the key was used with another request. If an agent of the order does not exist, a
 	// *fault.Error names the first such agent.
-	Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey, encode func(fleet.CreatedGroup) ([]byte, error)) (answer []byte, err error)
+	Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey, encode func(fleet.CreatedGroup) ([]byte, error)) (response []byte, err error)
 	// Pending returns the deployments that the agent may claim now.
 	Pending(ctx context.Context, agentID string) (fleet.PendingSet, error)
 	// Deployment returns a deployment and its superseded attempts.

@@ -210,16 +210,16 @@ func (a *API) getDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployme
 	if err != nil {
 		return openapi.Deployment{}, a.orGroup(ctx, id, err)
 	}
-	answer := deploymentOf(d)
+	response := deploymentOf(d)
 	for _, a := range superseded {
-		answer.Attempts = append(answer.Attempts, attemptOf(a))
+		response.Attempts = append(response.Attempts, attemptOf(a))
 	}
 	if !d.StartedAt.IsZero() {
-		answer.Attempts = append(answer.Attempts, attemptOf(fleet.Attempt{
+		response.Attempts = append(response.Attempts, attemptOf(fleet.Attempt{
 			Number: d.Attempt, Status: d.Status, Message: d.Message, Output: d.Output, StartedAt: d.StartedAt, FinishedAt: d.FinishedAt,
 		}))
 	}
-	return answer, nil
+	return response, nil
 }
 
 func (a *API) cancelDeployment(ctx context.Context, id uuid.UUID) (openapi.Deployment, error) {

@@ -57,7 +57,7 @@ func (p *pendingReads) pending(ctx context.Context, agent mailbox.Agent, revisio
 	if leads {
 		f = &flight{done: make(chan struct{})}
 		var reading context.Context
-		reading, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), endpoint.AnswerWithin) // others may still want it
+		reading, f.cancel = context.WithTimeout(context.WithoutCancel(ctx), endpoint.ResponseTimeout) // others may still want it
 		p.flights[revision] = f
 		f.polls++
 		p.mu.Unlock()
@@ -118,7 +118,7 @@ func (p *pendingReads) readAndEncode(ctx context.Context, agentID string, interv
 	}
 	result := pendingResult{tag: set.Tag()}
 	if len(set.Deployments) > 0 {
-		if result.body, err = json.Marshal(pendingAnswer(agentID, set.Deployments, interval), json.Deterministic(true)); err != nil {
+		if result.body, err = json.Marshal(pendingResponse(agentID, set.Deployments, interval), json.Deterministic(true)); err != nil {
 			return pendingResult{}, fmt.Errorf("encode a response: %w", err)
 		}
 	}

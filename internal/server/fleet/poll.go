@@ -50,11 +50,11 @@ func (a *API) poll(x *endpoint.Exchange) error {
 		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	answer := endpoint.Content{Status: http.StatusOK, MediaType: "application/json", Body: found.body}
+	response := endpoint.Content{Status: http.StatusOK, MediaType: "application/json", Body: found.body}
 	if found.body == nil {
-		answer.Body = nothingPending(agent.ID(), interval)
+		response.Body = nothingPending(agent.ID(), interval)
 	}
-	return answer.Send(x)
+	return response.Send(x)
 }
 
 // nothingPending encodes the response to a poll that finds nothing, without the JSON encoder. Agent ids need no
@@ -180,23 +180,23 @@ func asksConditionally(x *endpoint.Exchange) bool {
 	return len(x.Request.Header["If-None-Match"]) > 0
 }
 
-func pendingAnswer(agentID string, deployments []fleet.Deployment, interval time.Duration) openapi.PendingDeployments {
-	answer := openapi.PendingDeployments{
+func pendingResponse(agentID string, deployments []fleet.Deployment, interval time.Duration) openapi.PendingDeployments {
+	response := openapi.PendingDeployments{
 		AgentID:             agentID,
 		Deployments:         make([]openapi.PendingDeployment, len(deployments)),
 		PollIntervalSeconds: openapi.PollInterval(interval.Round(time.Second) / time.Second),
 	}
 	for i, d := range deployments {
-		answer.Deployments[i] = openapi.PendingDeployment{
+		response.Deployments[i] = openapi.PendingDeployment{
 			ID: d.ID.String(), Name: d.Name, Spec: d.Spec, Attempt: int32(d.Attempt), CreatedAt: d.CreatedAt,
 			LeaseSeconds: openapi.LeaseSeconds(d.Lease / time.Second),
 		}
 	}
-	return answer
+	return response
 }
 
 // RecordPoll counts the outcome of a known caller's poll. Polls that were malformed, or whose client went away, are not
-// counted: they say nothing about the service.
+// counted: they are not the service's doing.
 func (a *API) RecordPoll(x *endpoint.Exchange, status int) {
 	switch {
 	case status == http.StatusNotModified:

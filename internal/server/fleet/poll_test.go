@@ -9,7 +9,7 @@ import (
 
 func TestEmptyResponseMatchesEncoder(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 10 * time.Second, 12_600 * time.Millisecond} {
-		want, err := json.Marshal(pendingAnswer("edge-1.a_b", nil, interval), json.Deterministic(true))
+		want, err := json.Marshal(pendingResponse("edge-1.a_b", nil, interval), json.Deterministic(true))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,9 +25,9 @@ type Ledger interface {
 // Exports handles OpenTelemetry's export requests and encodes responses as the protocol defines.
 type Exports interface {
 	// Export reads a request's body, stores its contents and returns the response, also for failures.
-	Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, answer []byte)
+	Export(ctx context.Context, header http.Header, body io.Reader) (status int, mediaType string, response []byte)
 	// Refuse returns the response to a request that the server rejects.
-	Refuse(header http.Header, status int, message string) (mediaType string, answer []byte)
+	Refuse(header http.Header, status int, message string) (mediaType string, response []byte)
 }
 
 // Gateway runs AI agents.

@@ -35,8 +35,8 @@ func (a *API) recordExecutions(x *endpoint.Exchange) error {
 	if err := a.admitExecutions(x, in); err != nil {
 		return err
 	}
-	_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
-	ctx, cancel := context.WithTimeout(x.Request.Context(), endpoint.AnswerWithin)
+	_ = x.ExtendDeadlines(endpoint.ResponseTimeout) // if unsupported, the server's timeouts apply
+	ctx, cancel := context.WithTimeout(x.Request.Context(), endpoint.ResponseTimeout)
 	defer cancel()
 	outcome, err := a.store(ctx, in)
 	if err != nil {
@@ -151,11 +151,11 @@ func (a *API) store(ctx context.Context, in intake) (execution.Outcome, error) {
 }
 
 func recordedOf(o execution.Outcome) openapi.RecordedExecutions {
-	answer := openapi.RecordedExecutions{
+	response := openapi.RecordedExecutions{
 		Accepted: int32(o.Accepted), Duplicates: int32(o.Duplicates), Rejected: make([]openapi.RejectedExecution, len(o.Rejected)),
 	}
 	for i, r := range o.Rejected {
-		answer.Rejected[i] = openapi.RejectedExecution{Index: int32(r.Index), Code: r.Code, Field: problem.Clip(r.Field), Detail: problem.Clip(r.Detail)}
+		response.Rejected[i] = openapi.RejectedExecution{Index: int32(r.Index), Code: r.Code, Field: problem.Clip(r.Field), Detail: problem.Clip(r.Detail)}
 	}
-	return answer
+	return response
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // exportWithin is how long an export may take to arrive and to be stored.
-const exportWithin = connections.ReadTimeout + endpoint.AnswerWithin
+const exportWithin = connections.ReadTimeout + endpoint.ResponseTimeout
 
 // exportTraces serves POST /v1/traces. OpenTelemetry's protocol determines the encoding and size limit of bodies, and
 // all responses.
@@ -38,7 +38,7 @@ func (a *API) export(x *endpoint.Exchange, to Exports) error {
 			return err
 		}
 	}
-	status, mediaType, answer := to.Export(ctx, x.Request.Header, body)
+	status, mediaType, response := to.Export(ctx, x.Request.Header, body)
 	switch gone := x.Request.Context().Err() != nil; {
 	case x.Body.Busy != nil:
 		return x.Body.Busy
@@ -51,7 +51,7 @@ func (a *API) export(x *endpoint.Exchange, to Exports) error {
 		return nil
 	}
 	x.HintRetry(status)
-	return endpoint.Content{Status: status, MediaType: mediaType, Body: answer}.Send(x)
+	return endpoint.Content{Status: status, MediaType: mediaType, Body: response}.Send(x)
 }
 
 // exportBody reads the body of an export.
@@ -67,7 +67,7 @@ func (b *exportBody) Read(p []byte) (int, error) {
 	b.x.BytesIn += int64(n)
 	switch {
 	case errors.Is(err, io.EOF):
-		_ = b.x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
+		_ = b.x.ExtendDeadlines(endpoint.ResponseTimeout) // if unsupported, the server's timeouts apply
 	case err != nil:
 		b.err = err
 	}

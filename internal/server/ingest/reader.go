@@ -68,7 +68,7 @@ func (r *executionReader) read(raw []byte, e *execution.Execution) *execution.Fa
 	return r.decode(raw, e)
 }
 
-// decode is read with a JSON decoder, which finds out what is wrong with an execution.
+// decode is read with a JSON decoder, which reports the fault of an execution.
 func (r *executionReader) decode(raw []byte, e *execution.Execution) *execution.Fault {
 	r.begin(e, false)
 	if r.d == nil {
@@ -231,7 +231,7 @@ func (r *executionReader) finish() error {
 	e := r.e
 	switch {
 	case r.hasID && e.ID == "":
-		return problem.BadRequest("invalid_field", "execution_id", "must not be empty; leave it out and one is made")
+		return problem.BadRequest("invalid_field", "execution_id", "must not be empty; omit it and one is generated")
 	case r.hasID && !r.hasTime:
 		return problem.BadRequest("missing_field", "created_at", "is required with execution_id: together they identify a repetition")
 	case !r.hasStatus:

@@ -10,7 +10,7 @@ import (
 )
 
 // Nearly all executions are ordinary, valid JSON. These are scanned in one pass that takes less than half the time of a
-// decoder (BenchmarkExecutions). All others are left to decoders, which also report what is wrong.
+// decoder (BenchmarkExecutions). All others are left to decoders, which also report faults.
 
 // scan reads the execution that begins at i and returns the index after it, or -1 if a decoder must read it.
 func (r *executionReader) scan(raw []byte, i int, e *execution.Execution) (end int) {

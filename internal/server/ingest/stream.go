@@ -37,7 +37,7 @@ const (
 
 var promptType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/-]*$`)
 
-// processStream serves POST /api/ai/process-stream: it runs an agent and forwards the run's events as they come. The
+// processStream serves POST /api/ai/process-stream: it runs an agent and forwards the run's events as they arrive. The
 // recorded latency ends with the first event; the run's duration is in its execution.
 func (a *API) processStream(x *endpoint.Exchange) error {
 	prompt, err := readPrompt(x)

@@ -101,9 +101,9 @@ func (r *executionReader) settleUsage() error {
 	var result usage.Result
 	switch {
 	case r.usage.object != nil:
-		var said usage.Events
-		said.Add(string(r.usage.object))
-		result = said.Settle(by)
+		var events usage.Events
+		events.Add(string(r.usage.object))
+		result = events.Settle(by)
 		r.usage.unread = result.Unread
 		if e.Tokens == (execution.Tokens{}) && !result.Absurd {
 			e.Tokens = result.Tokens

@@ -56,7 +56,7 @@ func Of(err error) *openapi.Problem {
 	case errors.Is(err, report.ErrNotFound):
 		return ErrNoReport
 	case errors.Is(err, context.DeadlineExceeded):
-		return Of(fault.ErrNoAnswer)
+		return Of(fault.ErrNoResponse)
 	case errors.Is(err, mailbox.ErrDraining):
 		return Of(fault.ErrShuttingDown)
 	default:

@@ -173,12 +173,12 @@ func (a *API) getReport(ctx context.Context, req storedReport) (endpoint.Content
 	if err != nil {
 		return endpoint.Content{}, err
 	}
-	answer := endpoint.Content{Status: http.StatusOK, MediaType: req.format.ContentType(), Body: stored}
+	response := endpoint.Content{Status: http.StatusOK, MediaType: req.format.ContentType(), Body: stored}
 	switch req.format {
 	case report.JSON:
-		return answer, nil
+		return response, nil
 	case report.HTML: // it shows names that clients chose
-		answer.Header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+		response.Header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 	}
 	var doc report.Document
 	if err := json.Unmarshal(stored, &doc); err != nil {
@@ -186,8 +186,8 @@ func (a *API) getReport(ctx context.Context, req storedReport) (endpoint.Content
 	}
 	var rendered bytes.Buffer
 	err = report.Render(&rendered, doc, req.format, report.RenderOptions{})
-	answer.Body = rendered.Bytes()
-	return answer, err
+	response.Body = rendered.Bytes()
+	return response, err
 }
 
 // namespacePattern matches a DNS label as Kubernetes defines it.

@@ -110,7 +110,7 @@ func (a *API) signIn(x *endpoint.Exchange) error {
 		a.Observe(Limited)
 		return limited(x, wait, "too many people are signing in")
 	}
-	_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
+	_ = x.ExtendDeadlines(endpoint.ResponseTimeout) // if unsupported, the server's timeouts apply
 	begun, cookie, err := a.Sessions.Begin(x.Request.Context(), hash)
 	if err != nil {
 		a.Observe(Unavailable)
@@ -144,7 +144,7 @@ func readSignIn(x *endpoint.Exchange) (token, code string, err error) {
 	return body.Token, body.Code, nil
 }
 
-// check returns the hash of the admin token that was sent, or that a code stands for.
+// check returns the hash of the admin token that was sent, or that was exchanged for a code.
 func (a *API) check(token, code string) (fleet.TokenHash, error) {
 	if code != "" {
 		hash, ok := a.Codes.Redeem(code)
@@ -227,7 +227,7 @@ func (a *API) signOut(x *endpoint.Exchange) error {
 	if err := x.NoBody(); err != nil {
 		return err
 	}
-	_ = x.ExtendDeadlines(endpoint.AnswerWithin) // if unsupported, the server's timeouts apply
+	_ = x.ExtendDeadlines(endpoint.ResponseTimeout) // if unsupported, the server's timeouts apply
 	if err := a.Sessions.End(x.Request.Context(), x.Caller.Session); err != nil {
 		return err
 	}

@@ -85,7 +85,8 @@ func (a *API) CheckWrite(x *endpoint.Exchange, s *session.Session) error {
 	return nil
 }
 
-// checkOrigin returns an error if a browser says that another site's page sent the request. Programs say nothing.
+// checkOrigin returns an error if the headers of a browser show that another site's page sent the request. Programs
+// send no such headers.
 func (a *API) checkOrigin(r *http.Request) error {
 	if a.origin.Check(r) != nil {
 		return errCrossSite

@@ -80,17 +80,17 @@ func (a *API) listEvents(ctx context.Context, req eventsQuery) (openapi.EventLis
 	if err != nil {
 		return openapi.EventList{}, err
 	}
-	answer := openapi.EventList{Status: "success"}
+	response := openapi.EventList{Status: "success"}
 	if len(found) > req.Limit {
 		found = found[:req.Limit]
-		answer.NextCursor = cursorAfterEvent(req.list, &found[len(found)-1])
+		response.NextCursor = cursorAfterEvent(req.list, &found[len(found)-1])
 	}
-	answer.Events = make([]openapi.Event, len(found))
+	response.Events = make([]openapi.Event, len(found))
 	for i, e := range found {
-		answer.Events[i] = openapi.Event{
+		response.Events[i] = openapi.Event{
 			Time: e.Time.UTC(), Kind: openapi.EventKind(e.Kind), Actor: e.Actor, AgentID: e.AgentID, DeploymentID: e.DeploymentID,
 			ReportID: e.ReportID, Name: e.Name, Status: e.Status, Message: text.Clip(e.Message, maxMessageShown),
 		}
 	}
-	return answer, nil
+	return response, nil
 }

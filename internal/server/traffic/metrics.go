@@ -14,7 +14,7 @@ import (
 )
 
 var errLongWindow = problem.New(http.StatusServiceUnavailable, "unavailable", "hours",
-	"reading the window took longer than %s; ask for fewer hours or try again later", text.Duration(endpoint.AnswerWithin))
+	"reading the window took longer than %s; ask for fewer hours or try again later", text.Duration(endpoint.ResponseTimeout))
 
 func (a *API) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
 	doc, err := a.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
@@ -77,14 +77,14 @@ func (a *API) measure(ctx context.Context, req meteredHours, sections ...report.
 		}
 		return report.Compute(report.Request{Window: window, Sections: sections, CompareWith: report.CompareNone}, facts, nil, now, "")
 	}
-	answers := a.Open
+	responses := a.Open
 	switch {
 	case req.admin:
 		return compute(ctx, a.Computing)
 	case req.known:
-		answers = a.Tokened
+		responses = a.Tokened
 	}
-	return answers.answer(ctx, openQuestion{req.hours, sections[0]}, a.Now, compute)
+	return responses.response(ctx, openQuestion{req.hours, sections[0]}, a.Now, compute)
 }
 
 func windowOf(c report.Coverage) openapi.Window {

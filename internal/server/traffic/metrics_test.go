@@ -26,10 +26,10 @@ func TestSlowWindowsTimeOut(t *testing.T) {
 		a := New(Options{Measurements: unanswered{}, Computing: endpoint.NewGate(1), Now: time.Now})
 		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
 			req.hours = 100
-			ctx, cancel := context.WithTimeout(t.Context(), endpoint.AnswerWithin)
+			ctx, cancel := context.WithTimeout(t.Context(), endpoint.ResponseTimeout)
 			start := time.Now()
 			_, err := a.measure(ctx, req, report.SectionSummary)
-			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != endpoint.AnswerWithin {
+			if took := time.Since(start); !errors.Is(err, errLongWindow) || took != endpoint.ResponseTimeout {
 				t.Errorf("%+v: got %v after %s", req, err, took)
 			}
 			cancel()

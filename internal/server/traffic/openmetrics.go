@@ -17,8 +17,8 @@ import (
 // a valid token and for known callers that are not administrators.
 const (
 	openHours    = 168              // maximum window without a token
-	openAge      = 10 * time.Second // for which an answer is reused
-	MaxComputing = 1                // maximum number of answers computed at a time
+	openAge      = 10 * time.Second // for which a response is reused
+	MaxComputing = 1                // maximum number of responses computed at a time
 	MaxWaiting   = 64               // maximum number of waiting requests
 )
 
@@ -42,14 +42,14 @@ func readMeteredHours(x *endpoint.Exchange) (meteredHours, error) {
 	return req, err
 }
 
-// Cache caches the metrics for callers that are not administrators. Each answer is computed once for all requests
-// that arrive during its computation or within openAge of its start. The cache holds only as many answers as can be
+// Cache caches the metrics for callers that are not administrators. Each response is computed once for all requests
+// that arrive during its computation or within openAge of its start. The cache holds only as many responses as can be
 // computed in that time.
 type Cache struct {
 	Computing endpoint.Gate
 	Waiting   endpoint.Gate
 	mu        sync.Mutex
-	answers   map[openQuestion]*openAnswer
+	responses map[openQuestion]*openResponse
 }
 
 type openQuestion struct {
@@ -57,8 +57,8 @@ type openQuestion struct {
 	section report.Section // the first section requested, which differs by route
 }
 
-// openAnswer is an answer. It is being computed until done is closed.
-type openAnswer struct {
+// openResponse is a cached response. It is being computed until done is closed.
+type openResponse struct {
 	done chan struct{}
 	at   time.Time // when its computation began
 	doc  report.Document
@@ -66,12 +66,12 @@ type openAnswer struct {
 }
 
 func newCache() *Cache {
-	return &Cache{Computing: endpoint.NewGate(MaxComputing), Waiting: endpoint.NewGate(MaxWaiting), answers: map[openQuestion]*openAnswer{}}
+	return &Cache{Computing: endpoint.NewGate(MaxComputing), Waiting: endpoint.NewGate(MaxWaiting), responses: map[openQuestion]*openResponse{}}
 }
 
-// answer returns the cached answer to a question, and computes it if there is none or it is older than openAge. The
+// response returns the cached response to a request, and computes it if there is none or it is older than openAge. The
 // computation continues if ctx is cancelled, since others may wait for it.
-func (m *Cache) answer(
+func (m *Cache) response(
 	ctx context.Context, q openQuestion, now func() time.Time, compute func(context.Context, endpoint.Gate) (report.Document, error),
 ) (report.Document, error) {
 	a, mine := m.find(q, now())
@@ -97,41 +97,41 @@ func (m *Cache) answer(
 	}
 }
 
-// find returns the answer to wait for, and reports whether the caller must compute it.
-func (m *Cache) find(q openQuestion, now time.Time) (a *openAnswer, mine bool) {
+// find returns the response to wait for, and reports whether the caller must compute it.
+func (m *Cache) find(q openQuestion, now time.Time) (a *openResponse, mine bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.answers, func(_ openQuestion, a *openAnswer) bool { return a.isDone() && now.Sub(a.at) >= openAge })
-	if a = m.answers[q]; a != nil {
+	maps.DeleteFunc(m.responses, func(_ openQuestion, a *openResponse) bool { return a.isDone() && now.Sub(a.at) >= openAge })
+	if a = m.responses[q]; a != nil {
 		return a, false
 	}
-	a = &openAnswer{done: make(chan struct{}), at: now}
-	m.answers[q] = a
+	a = &openResponse{done: make(chan struct{}), at: now}
+	m.responses[q] = a
 	return a, true
 }
 
 func (m *Cache) compute(
-	ctx context.Context, q openQuestion, a *openAnswer, compute func(context.Context, endpoint.Gate) (report.Document, error),
+	ctx context.Context, q openQuestion, a *openResponse, compute func(context.Context, endpoint.Gate) (report.Document, error),
 ) {
 	doc, err := report.Document{}, error(problem.ErrInternal) // the result if compute panics; the panic propagates
 	defer func() { m.finish(q, a, doc, err) }()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpoint.AnswerWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endpoint.ResponseTimeout)
 	defer cancel()
 	doc, err = compute(ctx, m.Computing)
 }
 
-// finish publishes the answer to the waiting requests. Failures are not cached.
-func (m *Cache) finish(q openQuestion, a *openAnswer, doc report.Document, err error) {
+// finish publishes the response to the waiting requests. Failures are not cached.
+func (m *Cache) finish(q openQuestion, a *openResponse, doc report.Document, err error) {
 	a.doc, a.err = doc, err
 	if err != nil {
 		m.mu.Lock()
-		delete(m.answers, q)
+		delete(m.responses, q)
 		m.mu.Unlock()
 	}
 	close(a.done)
 }
 
-func (a *openAnswer) isDone() bool {
+func (a *openResponse) isDone() bool {
 	select {
 	case <-a.done:
 		return true

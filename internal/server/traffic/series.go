@@ -56,15 +56,15 @@ func readTrafficSeries(x *endpoint.Exchange) (seriesQuery, error) {
 func (a *API) getMetricsSeries(ctx context.Context, req seriesQuery) (openapi.MetricsSeries, error) {
 	computing := a.Computing
 	if !req.admin {
-		answers := a.Open
+		responses := a.Open
 		if req.known {
-			answers = a.Tokened
+			responses = a.Tokened
 		}
-		if !answers.Waiting.TryEnter() {
+		if !responses.Waiting.TryEnter() {
 			return openapi.MetricsSeries{}, errTooManyMetrics
 		}
-		defer answers.Waiting.Leave()
-		computing = answers.Computing
+		defer responses.Waiting.Leave()
+		computing = responses.Computing
 	}
 	if err := computing.Enter(ctx); err != nil {
 		return openapi.MetricsSeries{}, err
@@ -74,12 +74,12 @@ func (a *API) getMetricsSeries(ctx context.Context, req seriesQuery) (openapi.Me
 	if err != nil {
 		return openapi.MetricsSeries{}, longWindow(ctx, err)
 	}
-	answer := openapi.MetricsSeries{
+	response := openapi.MetricsSeries{
 		Window: openapi.Window{From: req.window.From, To: req.window.To}, Step: openapi.Step(step), StepSeconds: int64(step.Width().Seconds()),
 		GroupBy: openapi.MetricsSeriesGroupBy(req.by), Series: []openapi.TrafficSeries{},
 	}
 	for _, part := range parts {
-		answer.Window.CoveredSeconds += part.CoveredSeconds
+		response.Window.CoveredSeconds += part.CoveredSeconds
 	}
 	for _, one := range report.SeriesOf(parts, req.by, req.limit) {
 		series := openapi.TrafficSeries{Key: one.Key, Points: make([]openapi.TrafficPoint, len(one.Points))}
@@ -95,9 +95,9 @@ func (a *API) getMetricsSeries(ctx context.Context, req seriesQuery) (openapi.Me
 				}
 			}
 		}
-		answer.Series = append(answer.Series, series)
+		response.Series = append(response.Series, series)
 	}
-	return answer, nil
+	return response, nil
 }
 
 // longWindow returns the problem of a window that could not be read in time, or err.

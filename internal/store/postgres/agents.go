@@ -111,7 +111,7 @@ func (s *Agents) Agents(ctx context.Context, after string, labels map[string]str
 	if err != nil {
 		return nil, fmt.Errorf("list agents: %w", err)
 	}
-	rows, err := s.db.queries.ListAgents(ctx, dbgen.ListAgentsParams{After: after, Labels: wanted, Most: int32(limit)})
+	rows, err := s.db.queries.ListAgents(ctx, dbgen.ListAgentsParams{After: after, Labels: wanted, MaxRows: int32(limit)})
 	if err != nil {
 		return nil, wrap("list agents", err)
 	}

@@ -186,10 +186,10 @@ func (r *replica) saw(t tester, seen ...mailbox.Sighting) {
 func TestPresence(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		seen  []mailbox.Sighting // in order
-		state fleet.State
-		age   time.Duration
-		told  time.Duration
+		seen     []mailbox.Sighting // in order
+		state    fleet.State
+		age      time.Duration
+		interval time.Duration
 	}{
 		"never":                 {nil, fleet.Offline, 0, 0},
 		"now":                   {[]mailbox.Sighting{{Age: 0, Interval: 10 * time.Second}}, fleet.Online, 0, 10 * time.Second},
@@ -212,8 +212,8 @@ func TestPresence(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.State != tt.state || got.Presence.Interval != tt.told {
-				t.Errorf("want %s told %s, got %s told %s", tt.state, tt.told, got.State, got.Presence.Interval)
+			if got.State != tt.state || got.Presence.Interval != tt.interval {
+				t.Errorf("want %s told %s, got %s told %s", tt.state, tt.interval, got.State, got.Presence.Interval)
 			}
 			if got.Presence.LastSeenAt.IsZero() != (tt.seen == nil) {
 				t.Fatalf("last seen: got %s", got.Presence.LastSeenAt)

@@ -227,20 +227,20 @@ func (j *journal) verify(t *testing.T, db database, id uuid.UUID) fleet.Status {
 	}
 
 	// Every confirmed claim or result is in the history, and every one in the history was confirmed.
-	for _, told := range j.accepted[id] {
-		switch told.status {
+	for _, accepted := range j.accepted[id] {
+		switch accepted.status {
 		case fleet.Running:
-			if !slices.Contains(history, told) {
-				t.Errorf("%s: told %v, which never was; history %v", id, told, history)
+			if !slices.Contains(history, accepted) {
+				t.Errorf("%s: told %v, which never was; history %v", id, accepted, history)
 			}
 		case fleet.Succeeded:
-			if told != end {
-				t.Errorf("%s: told %v, ended as %v", id, told, end)
+			if accepted != end {
+				t.Errorf("%s: told %v, ended as %v", id, accepted, end)
 			}
 		case fleet.Failed:
-			retried := move{fleet.Pending, told.attempt + 1, ""}
-			if told != end && !slices.Contains(history, retried) {
-				t.Errorf("%s: told %v; history %v", id, told, history)
+			retried := move{fleet.Pending, accepted.attempt + 1, ""}
+			if accepted != end && !slices.Contains(history, retried) {
+				t.Errorf("%s: told %v; history %v", id, accepted, history)
 			}
 		case fleet.Cancelled:
 			if end.status != fleet.Cancelled {

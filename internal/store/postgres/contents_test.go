@@ -212,9 +212,9 @@ func TestContentsOfOneCall(t *testing.T) {
 			outer.execution.Input, outer.execution.Output = nil, nil
 			inside.execution.Input, inside.execution.Output = nil, nil
 			keep := func() {
-				said := contentOf(s.began, `"asked"`, `"answered"`, false)
-				said.TraceID, said.SpanID = string(s.trace), "2"
-				if refused, err := contents.Keep(t.Context(), []execution.Content{said}); err != nil || refused != 0 {
+				content := contentOf(s.began, `"asked"`, `"answered"`, false)
+				content.TraceID, content.SpanID = string(s.trace), "2"
+				if refused, err := contents.Keep(t.Context(), []execution.Content{content}); err != nil || refused != 0 {
 					t.Fatal(refused, err)
 				}
 			}

@@ -17,7 +17,7 @@ type missingIndex struct {
 }
 
 // IndexDays builds the indexes that partitions lack because these are older than the index. It builds one at a time and
-// concurrently, so it blocks no writer. One replica at a time does so; for others IndexDays returns at once.
+// concurrently, so it blocks no writer. One replica at a time does so; for others IndexDays returns immediately.
 func (s *Executions) IndexDays(ctx context.Context) error {
 	return s.db.transact(ctx, "index old partitions", func(tx pgx.Tx) error {
 		missing, err := missingIndexes(ctx, tx)

@@ -30,7 +30,7 @@ func NewDeployments(db *DB, backoff fleet.Backoff, newID func() uuid.UUID, chang
 // Pending returns the deployments that the agent can claim now, oldest first.
 func (s *Deployments) Pending(ctx context.Context, agentID string) (fleet.PendingSet, error) {
 	rows, err := s.db.queries.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{
-		AgentID: agentID, Most: fleet.MaxPending, MostBytes: fleet.MaxPendingBytes,
+		AgentID: agentID, MaxRows: fleet.MaxPending, MaxBytes: fleet.MaxPendingBytes,
 	})
 	if err != nil {
 		return fleet.PendingSet{}, wrap("read pending deployments", err)
@@ -75,7 +75,7 @@ func (s *Deployments) Deployment(ctx context.Context, id uuid.UUID) (fleet.Deplo
 // List returns up to most deployments before the given id, newest first, without their specs.
 func (s *Deployments) List(ctx context.Context, filter fleet.DeploymentFilter, before uuid.UUID, limit int) ([]fleet.Deployment, error) {
 	params := dbgen.ListDeploymentsParams{
-		AgentID: optional(filter.AgentID), Status: optional(string(filter.Status)), Before: before, Most: int32(limit),
+		AgentID: optional(filter.AgentID), Status: optional(string(filter.Status)), Before: before, MaxRows: int32(limit),
 	}
 	if filter.GroupID != uuid.Nil {
 		params.GroupID = &filter.GroupID

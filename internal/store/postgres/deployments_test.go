@@ -97,7 +97,7 @@ func TestGroup(t *testing.T) {
 	}
 
 	want.Counts = map[fleet.Status]int64{fleet.Succeeded: 1, fleet.Cancelled: 3}
-	for i, told := range [][]string{{"a", "c", "d"}, nil} { // the second time is a no-op
+	for i, notified := range [][]string{{"a", "c", "d"}, nil} { // the second time is a no-op
 		got, err := r.deployments.CancelGroup(t.Context(), made.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func TestGroup(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("cancelled %d times (-want +got):\n%s", i+1, diff)
 		}
-		if diff := cmp.Diff(told, r.noted()); diff != "" {
+		if diff := cmp.Diff(notified, r.noted()); diff != "" {
 			t.Errorf("cancelled %d times: told of changes (-want +got):\n%s", i+1, diff)
 		}
 	}
@@ -168,9 +168,9 @@ func TestNotifiedAgents(t *testing.T) {
 	id := r.createOne(t, "a")
 	r.noted()
 	for _, step := range []struct {
-		what string
-		do   func()
-		told bool
+		what     string
+		do       func()
+		notified bool
 	}{
 		{"claim", func() { r.report(t, "a", id, saying(fleet.Running, 1, "c")) }, true},
 		{"renewal", func() { r.report(t, "a", id, saying(fleet.Running, 1, "c")) }, false},
@@ -186,9 +186,9 @@ func TestNotifiedAgents(t *testing.T) {
 	} {
 		was := ask[string](t, db, `SELECT changed_xid::text FROM deployments`)
 		step.do()
-		told, swept := len(r.noted()) > 0, ask[string](t, db, `SELECT changed_xid::text FROM deployments`) != was
-		if told != step.told || swept != step.told {
-			t.Errorf("%s: want it told %v, got %v, and by sweeps %v", step.what, step.told, told, swept)
+		notified, swept := len(r.noted()) > 0, ask[string](t, db, `SELECT changed_xid::text FROM deployments`) != was
+		if notified != step.notified || swept != step.notified {
+			t.Errorf("%s: want it told %v, got %v, and by sweeps %v", step.what, step.notified, notified, swept)
 		}
 	}
 }

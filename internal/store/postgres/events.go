@@ -11,7 +11,7 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// Events reads what happened from the tables that tell of it.
+// Events reads recent events from the tables that record them.
 type Events struct{ db *DB }
 
 // NewEvents returns a store of events.
@@ -35,7 +35,7 @@ var eventSources = []eventSource{
 	},
 	{
 		kind: fleet.AgentDeleted, from: "deleted_agents e", time: "e.deleted_at", id: "e.agent_id", agent: "e.agent_id",
-		columns: "'administrator', e.agent_id, '', '', '', '', ''", // of an agent that exists, it tells of deployments that were deleted
+		columns: "'administrator', e.agent_id, '', '', '', '', ''", // for an existing agent, it records that deployments were deleted
 		onlyIf:  "NOT EXISTS (SELECT FROM agents a WHERE a.id = e.agent_id)",
 	},
 	{

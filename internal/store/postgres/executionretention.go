@@ -43,21 +43,21 @@ func (s *Executions) CleanUp(ctx context.Context, now time.Time) error {
 		seconds, before := int32(width/time.Second), kept.Add(-keep)
 		faults = append(faults,
 			s.drop(ctx, "delete old rollups of executions", func(q *dbgen.Queries) (int64, error) {
-				return q.DropOldExecutionRollups(ctx, dbgen.DropOldExecutionRollupsParams{Width: seconds, Before: before, Most: rollupDeleteRows})
+				return q.DropOldExecutionRollups(ctx, dbgen.DropOldExecutionRollupsParams{Width: seconds, Before: before, MaxRows: rollupDeleteRows})
 			}),
 			s.drop(ctx, "delete old rollups of users", func(q *dbgen.Queries) (int64, error) {
-				return q.DropOldUserRollups(ctx, dbgen.DropOldUserRollupsParams{Width: seconds, Before: before, Most: rollupDeleteRows})
+				return q.DropOldUserRollups(ctx, dbgen.DropOldUserRollupsParams{Width: seconds, Before: before, MaxRows: rollupDeleteRows})
 			}))
 	}
 	faults = append(faults,
 		s.drop(ctx, "delete old spans", func(q *dbgen.Queries) (int64, error) {
-			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
+			return q.DropOldSpans(ctx, dbgen.DropOldSpansParams{KeepSeconds: spansKept.Seconds(), MaxRows: rollupDeleteRows})
 		}),
 		s.drop(ctx, "delete old joined executions", func(q *dbgen.Queries) (int64, error) {
-			return q.DropOldJoined(ctx, dbgen.DropOldJoinedParams{Before: kept.Add(-s.kept.Executions), Most: rollupDeleteRows})
+			return q.DropOldJoined(ctx, dbgen.DropOldJoinedParams{Before: kept.Add(-s.kept.Executions), MaxRows: rollupDeleteRows})
 		}),
 		s.drop(ctx, "delete old scopes of calls", func(q *dbgen.Queries) (int64, error) {
-			return q.DropOldCallScopes(ctx, dbgen.DropOldCallScopesParams{KeepSeconds: spansKept.Seconds(), Most: rollupDeleteRows})
+			return q.DropOldCallScopes(ctx, dbgen.DropOldCallScopesParams{KeepSeconds: spansKept.Seconds(), MaxRows: rollupDeleteRows})
 		}),
 		s.forgetErasures(ctx, kept.Add(-s.kept.Executions)),
 		s.names.drop(ctx, s.db, now.Add(-namesKept)))

@@ -168,13 +168,13 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	if sample, err := b.SampleNames(t.Context()); err != nil || sample.Agents != 251 || sample.Models != 251 {
 		t.Errorf("want 250 and one more of each, got %+v, %v", sample, err)
 	}
-	told := func(s *postgres.Executions, agent string) bool {
+	namedInRollups := func(s *postgres.Executions, agent string) bool {
 		t.Helper()
 		e := anExecution(func(e *execution.Execution) { e.AgentName = agent })
 		commit(t, s, e)
 		return askAsAdmin[int16](t, db, `SELECT capped FROM agent_executions WHERE execution_id = $1`, e.ID)&int16(execution.CappedAgent) == 0
 	}
-	if !told(a, "planner") || told(a, "worker-9999") || !told(a, "worker-0001") {
+	if !namedInRollups(a, "planner") || namedInRollups(a, "worker-9999") || !namedInRollups(a, "worker-0001") {
 		t.Error("want the planner and the first workers told apart, and not the last")
 	}
 	names, _, err := a.Names(t.Context())
@@ -189,7 +189,7 @@ func TestNamesWithIDsTakeHalf(t *testing.T) {
 	if _, err := b.SampleNames(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if !told(b, "worker-9999") || told(a, "worker-0001") {
+	if !namedInRollups(b, "worker-9999") || namedInRollups(a, "worker-0001") {
 		t.Error("want the dropped name's place taken by the next")
 	}
 	now := time.Now()

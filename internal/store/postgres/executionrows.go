@@ -17,7 +17,7 @@ func (s *Executions) Errors(ctx context.Context, after execution.Position, limit
 	err := s.db.inTxAs(ctx, admin, "list errors", func(tx pgx.Tx) error {
 		before, user, id := s.beforeOf(after)
 		rows, err := s.db.queries.WithTx(tx).RecentFailures(ctx, dbgen.RecentFailuresParams{
-			Before: before, BeforeUser: user, BeforeID: id, Most: int32(limit),
+			Before: before, BeforeUser: user, BeforeID: id, MaxRows: int32(limit),
 		})
 		found = executionsOf(rows)
 		return err
@@ -32,7 +32,7 @@ func (s *Executions) UserActivity(ctx context.Context, userID string, after exec
 	err := s.db.inTxOf(ctx, userID, "list a user's activity", func(tx pgx.Tx) error {
 		before, _, id := s.beforeOf(after)
 		rows, err := s.db.queries.WithTx(tx).UserActivity(ctx, dbgen.UserActivityParams{
-			UserID: userID, Before: before, BeforeID: id, Most: int32(limit),
+			UserID: userID, Before: before, BeforeID: id, MaxRows: int32(limit),
 		})
 		found = executionsOf(rows)
 		return err
@@ -90,7 +90,7 @@ func (s *Executions) eraseSome(ctx context.Context, tx pgx.Tx, userID string, la
 			return 0, 0, err
 		}
 	}
-	gone, err := q.EraseExecutions(ctx, dbgen.EraseExecutionsParams{UserID: userID, Most: eraseAtOnce})
+	gone, err := q.EraseExecutions(ctx, dbgen.EraseExecutionsParams{UserID: userID, MaxRows: eraseAtOnce})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -121,7 +121,7 @@ func (s *Executions) eraseRest(ctx context.Context, q *dbgen.Queries, userID str
 		}
 	}
 	for {
-		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, Most: foldUsersAtOnce})
+		folded, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{OfUser: &userID, MaxRows: foldUsersAtOnce})
 		if err != nil {
 			return 0, err
 		}

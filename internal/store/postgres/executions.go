@@ -50,13 +50,13 @@ func (s *Executions) Commit(ctx context.Context, batch execution.Batch) (executi
 	copied := s.copies.mayCopy(batch, s.now()) && s.daysAreOpen(batch)
 	done, err := s.commit(ctx, batch, copied)
 	var refused *pgconn.PgError
-	switch told := errors.As(err, &refused); {
-	case errors.Is(err, errDetached), told && refused.Code == checkViolation && refused.ConstraintName == "", copied && told && refused.Code == undefinedTable:
+	switch isPgError := errors.As(err, &refused); {
+	case errors.Is(err, errDetached), isPgError && refused.Code == checkViolation && refused.ConstraintName == "", copied && isPgError && refused.Code == undefinedTable:
 		s.days.forget() // another replica has dropped a partition
 		if err := s.prepare(ctx, batch); err != nil {
 			return execution.Committed{}, err
 		}
-	case copied && told && s.copies.failed(refused.Code, s.now()):
+	case copied && isPgError && s.copies.failed(refused.Code, s.now()):
 	default:
 		return done, err
 	}

@@ -42,18 +42,18 @@ func wrap(doing string, err error) error {
 // unavailable returns the reason if err means that the database is unavailable, and nil otherwise.
 func unavailable(err error) *fault.Error {
 	if errors.Is(err, context.Canceled) {
-		return nil // the caller canceled, which says nothing about the database
+		return nil // canceled by the caller, so not a fault of the database
 	}
 	var connect *pgconn.ConnectError
 	var pgErr *pgconn.PgError
-	switch told := errors.As(err, &pgErr); {
+	switch isPgError := errors.As(err, &pgErr); {
 	case errors.Is(err, errReadOnly):
 		return fault.UnavailableBecause("the database takes no writes now; try again later")
-	case errors.As(err, &connect) && told && refusal(pgErr.Code) != fault.ErrUnavailable:
+	case errors.As(err, &connect) && isPgError && refusal(pgErr.Code) != fault.ErrUnavailable:
 		return fault.UnavailableBecause("the database refuses connections (%s); try again later", pgErr.Code)
 	case connect != nil:
 		return fault.ErrUnavailable
-	case told:
+	case isPgError:
 		return refusal(pgErr.Code)
 	}
 	var network net.Error

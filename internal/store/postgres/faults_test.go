@@ -37,8 +37,8 @@ func TestFaultsBySQLSTATE(t *testing.T) {
 		"42501": true, "42P01": true, "55000": false, "P0001": false, "XX000": false,
 	} {
 		_, err := r.agents.Enroll(t.Context(), fleet.Agent{ID: code, Name: code, Version: "1000", PollInterval: time.Second}, fleet.HashToken(code), 0)
-		var told *pgconn.PgError
-		if !errors.As(err, &told) || told.Code != code || errors.Is(err, fault.ErrUnavailable) != unavailable {
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.Code != code || errors.Is(err, fault.ErrUnavailable) != unavailable {
 			t.Errorf("%s: want unavailable %v, got %v", code, unavailable, err)
 		}
 	}
@@ -72,8 +72,8 @@ func TestConstraintsHoldAndAreNotUnavailability(t *testing.T) {
 		"finished without time":  {set(`status = 'failed'`), "deployments_check2"},
 		"attempts beyond limit":  {set(`attempt = 4`), "deployments_check"},
 	} {
-		var told *pgconn.PgError
-		if errors.As(tt.err, &told) != (tt.constraint != "") || told != nil && told.ConstraintName != tt.constraint {
+		var pgErr *pgconn.PgError
+		if errors.As(tt.err, &pgErr) != (tt.constraint != "") || pgErr != nil && pgErr.ConstraintName != tt.constraint {
 			t.Errorf("%s: want %q, got %v", name, tt.constraint, tt.err)
 		}
 		if tt.err == nil || errors.Is(tt.err, fault.ErrUnavailable) {

@@ -34,7 +34,7 @@ const rollupsAtOnce = 5000
 var rollupWidths = []time.Duration{execution.MinuteWide, execution.QuarterWide, execution.HourWide, execution.DayWide}
 
 // Fold merges deltas into the rollups, so that readers have few rows to sum. It reports whether more deltas may be
-// pending. One replica folds at a time; for others Fold returns at once.
+// pending. One replica folds at a time; for others Fold returns immediately.
 func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 	halvings := s.foldHalvings.Load()
 	limit, maxUsers := int32(foldAtOnce>>halvings), int32(foldUsersAtOnce>>halvings)
@@ -48,7 +48,7 @@ func (s *Executions) Fold(ctx context.Context) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{Most: maxUsers})
+		users, err := q.FoldUserDeltas(ctx, dbgen.FoldUserDeltasParams{MaxRows: maxUsers})
 		more = folded == limit || users == int64(maxUsers)
 		return err
 	})

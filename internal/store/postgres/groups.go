@@ -23,12 +23,12 @@ const idempotencyKeep = 24 * 60 * 60
 func (s *Deployments) Create(ctx context.Context, order fleet.Order, key *fleet.IdempotencyKey,
 	encode func(fleet.CreatedGroup) ([]byte, error),
 ) ([]byte, error) {
-	var answer []byte
+	var response []byte
 	var agents []string
 	err := s.db.inTx(ctx, "create deployments", func(q *dbgen.Queries) (err error) {
-		answer, agents = nil, nil
+		response, agents = nil, nil
 		if key != nil {
-			if answer, err = recall(ctx, q, *key); err != nil || answer != nil {
+			if response, err = recall(ctx, q, *key); err != nil || response != nil {
 				return err
 			}
 		}
@@ -39,10 +39,10 @@ func (s *Deployments) Create(ctx context.Context, order fleet.Order, key *fleet.
 		if err != nil {
 			return err
 		}
-		if answer, err = encode(group); err != nil || key == nil {
+		if response, err = encode(group); err != nil || key == nil {
 			return err
 		}
-		return q.AnswerIdempotencyKey(ctx, dbgen.AnswerIdempotencyKeyParams{Key: key.Key, Answer: answer})
+		return q.AnswerIdempotencyKey(ctx, dbgen.AnswerIdempotencyKeyParams{Key: key.Key, Answer: response})
 	})
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func (s *Deployments) Create(ctx context.Context, order fleet.Order, key *fleet.
 	if len(agents) > 0 {
 		s.changed(agents...)
 	}
-	return answer, nil
+	return response, nil
 }
 
 // recall returns the stored response, or nil after reserving the key for this request.

@@ -49,8 +49,8 @@ func TestSweepReportsManualWrites(t *testing.T) {
 			follower := newSink()
 			watermark := r.sweep(t, "", follower)
 			for _, step := range []struct {
-				sql  string
-				told int
+				sql     string
+				changes int
 			}{
 				{strings.Replace(copiedAgent, "agents", "public.agents", 1), 1},
 				{`UPDATE public.agents SET token_hash = sha256('repaired') WHERE id = 'copied'`, 1},
@@ -72,10 +72,10 @@ func TestSweepReportsManualWrites(t *testing.T) {
 				{`TRUNCATE public.agents CASCADE`, 3},
 			} {
 				exec(step.sql)
-				follower.told = 0
+				follower.changes = 0
 				watermark = r.sweep(t, watermark, follower)
-				if follower.told != step.told {
-					t.Errorf("%s: want %d told, got %d", step.sql, step.told, follower.told)
+				if follower.changes != step.changes {
+					t.Errorf("%s: want %d told, got %d", step.sql, step.changes, follower.changes)
 				}
 				if diff := differs(r.swept(t), follower); diff != "" {
 					t.Errorf("%s (-sweep of everything +followed):\n%s", step.sql, diff)
@@ -115,8 +115,8 @@ func TestSweepAfterUnmarkedChanges(t *testing.T) {
 				t.Errorf("want a second sweep of everything, got %d (-sweep of everything +followed):\n%s", follower.wholes, diff)
 			}
 			idle := newSink()
-			if r.sweep(t, watermark, idle); idle.told != 0 || idle.wholes != 0 {
-				t.Errorf("want nothing after it, got %d told", idle.told)
+			if r.sweep(t, watermark, idle); idle.changes != 0 || idle.wholes != 0 {
+				t.Errorf("want nothing after it, got %d told", idle.changes)
 			}
 		})
 	}
@@ -146,8 +146,8 @@ func TestSweepOfHalfRestoredTables(t *testing.T) {
 			}
 			got := newSink()
 			_, err := r.mailbox.Sweep(t.Context(), watermark, []string{"a"}, got)
-			if errors.Is(err, fault.ErrUnavailable) != tt.refused || tt.refused && (got.wholes != 0 || got.told != 0) {
-				t.Errorf("sweep: want it refused %v, without a word; got %d told, %v", tt.refused, got.told, err)
+			if errors.Is(err, fault.ErrUnavailable) != tt.refused || tt.refused && (got.wholes != 0 || got.changes != 0) {
+				t.Errorf("sweep: want it refused %v, without a word; got %d told, %v", tt.refused, got.changes, err)
 			}
 			_, err = r.mailbox.LookUpTokens(t.Context(), []fleet.TokenHash{fleet.HashToken("token of b")})
 			if errors.Is(err, fault.ErrUnavailable) != tt.refused {
@@ -192,14 +192,14 @@ func TestSweepSkipsIDsOfAnotherServer(t *testing.T) {
 	}
 	idle := newSink()
 	watermark = r.sweep(t, watermark, idle)
-	if idle.told != 0 {
-		t.Errorf("want it told once, got %d told again", idle.told)
+	if idle.changes != 0 {
+		t.Errorf("want it told once, got %d told again", idle.changes)
 	}
 	if _, err := db.pool.Exec(t.Context(), `DELETE FROM agents WHERE id = 'copied'`); err != nil {
 		t.Fatal(err)
 	}
-	if r.sweep(t, watermark, idle); idle.told != 1 {
-		t.Errorf("want its deletion told, got %d", idle.told)
+	if r.sweep(t, watermark, idle); idle.changes != 1 {
+		t.Errorf("want its deletion told, got %d", idle.changes)
 	}
 }
 

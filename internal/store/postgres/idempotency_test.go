@@ -54,8 +54,8 @@ func TestRepeatedCreate(t *testing.T) {
 		if !errors.Is(err, tt.err) || tt.answer != "" && got != tt.answer {
 			t.Errorf("%s: want %q, %v; got %q, %v", tt.name, tt.answer, tt.err, got, err)
 		}
-		if told, fresh := r.noted(), tt.err == nil && tt.answer == ""; len(told) > 0 != fresh {
-			t.Errorf("%s: told of changes: %v", tt.name, told)
+		if notified, fresh := r.noted(), tt.err == nil && tt.answer == ""; len(notified) > 0 != fresh {
+			t.Errorf("%s: told of changes: %v", tt.name, notified)
 		}
 		if got := groups(t, db); got != tt.groups {
 			t.Errorf("%s: want %d groups in all, got %d", tt.name, tt.groups, got)

@@ -79,7 +79,7 @@ func uses(input, output int64) func(*piece) {
 
 func silent(p *piece) { p.execution.Tokens, p.execution.Cost = execution.Tokens{}, nil }
 
-func told(input, output string) func(*piece) {
+func withPayloads(input, output string) func(*piece) {
 	return func(p *piece) { p.execution.Input, p.execution.Output = []byte(input), []byte(output) }
 }
 
@@ -106,7 +106,7 @@ var joinScenes = map[string]struct {
 	"an SDK within a client within an agent": {pieces: func(s scene) []piece {
 		return []piece{
 			s.piece(run, "1", "", 0, 1000, named("clerk"), ofUser("ada")),
-			s.piece(call, "2", "1", 1, 900, told(`"asked"`, `"answered"`)),
+			s.piece(call, "2", "1", 1, 900, withPayloads(`"asked"`, `"answered"`)),
 			s.piece(call, "3", "2", 2, 899, inner),
 			{span: s.trace.span("4", "3")},
 		}

@@ -77,7 +77,7 @@ func (s *Deployments) ReadLog(ctx context.Context, id uuid.UUID, attempt int, of
 	for !whole && len(part.Data) <= limit {
 		from := offset + int64(len(part.Data))
 		chunks, err := s.db.queries.ReadLog(ctx, dbgen.ReadLogParams{
-			DeploymentID: id, Attempt: int32(attempt), FromOffset: from, Most: logRows,
+			DeploymentID: id, Attempt: int32(attempt), FromOffset: from, MaxRows: logRows,
 		})
 		if err != nil {
 			return part, wrap(doing, err)

@@ -182,8 +182,8 @@ func TestMigrateRenewsRestoredIDs(t *testing.T) {
 	for i, want := range []int{3, 0} {
 		after := newSink()
 		watermark = r.sweep(t, watermark, after)
-		if after.told != want {
-			t.Errorf("sweep %d after it: want %d told, got %d", i+1, want, after.told)
+		if after.changes != want {
+			t.Errorf("sweep %d after it: want %d told, got %d", i+1, want, after.changes)
 		}
 	}
 	if got := ask[string](t, db, `SELECT changed_xid::text FROM agents WHERE id = 'b'`); got != untouched || inTheFuture(t, db) != 0 {
@@ -215,8 +215,8 @@ func TestAfterRestore(t *testing.T) {
 			t.Errorf("%s: want everything read again, got %d sweeps of everything: %v", broken, follower.wholes, follower.agents)
 		}
 		idle := newSink()
-		if watermark = r.sweep(t, watermark, idle); idle.told != 0 || idle.wholes != 0 {
-			t.Errorf("%s: want nothing after it, got %d told", broken, idle.told)
+		if watermark = r.sweep(t, watermark, idle); idle.changes != 0 || idle.wholes != 0 {
+			t.Errorf("%s: want nothing after it, got %d told", broken, idle.changes)
 		}
 	}
 }

@@ -167,7 +167,7 @@ $$`)
 
 // DropDays drops the partitions of days that ended by the given time. It does not block access to the table: partitions
 // are detached concurrently, which waits for their current readers. One replica at a time drops partitions, since
-// replicas would wait for one another; for others DropDays returns at once.
+// replicas would wait for one another; for others DropDays returns immediately.
 func (s *Executions) DropDays(ctx context.Context, before time.Time) error {
 	return s.db.transact(ctx, "drop old partitions", func(tx pgx.Tx) error {
 		old, err := oldPartitions(ctx, tx, before)

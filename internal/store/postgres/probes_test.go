@@ -51,8 +51,8 @@ func TestProbeErrors(t *testing.T) {
 	} {
 		db.exec(t, tt.breaks)
 		err := all[tt.by](t.Context())
-		var told *fault.Error
-		if !errors.As(err, &told) || !errors.Is(err, fault.ErrUnavailable) || !strings.Contains(told.Detail, tt.code) {
+		var got *fault.Error
+		if !errors.As(err, &got) || !errors.Is(err, fault.ErrUnavailable) || !strings.Contains(got.Detail, tt.code) {
 			t.Errorf("%s: want %s told, got %v", name, tt.code, err)
 		}
 		db.exec(t, tt.fixes)

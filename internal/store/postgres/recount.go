@@ -28,7 +28,7 @@ func (s *Executions) Recount(ctx context.Context, w execution.Window) (Recounted
 	}
 	var total Recounted
 	err = s.changeWindow(ctx, w, "recount executions", &total.Seen, &total.Changed,
-		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.uncap(ctx, tx, rows) })
+		func(tx pgx.Tx, rows []dbgen.ExecutionFigure) (int64, error) { return s.restoreNames(ctx, tx, rows) })
 	return total, err
 }
 
@@ -56,8 +56,8 @@ UNION ALL
 	return batch, err
 }
 
-// uncap moves rows to their own names if these have a slot now.
-func (s *Executions) uncap(ctx context.Context, tx pgx.Tx, rows []dbgen.ExecutionFigure) (changed int64, err error) {
+// restoreNames moves rows to their own names if these have a slot now.
+func (s *Executions) restoreNames(ctx context.Context, tx pgx.Tx, rows []dbgen.ExecutionFigure) (changed int64, err error) {
 	var users, ids []string
 	var times []time.Time
 	var capped []int16

@@ -57,7 +57,7 @@ func (s *Reports) Report(ctx context.Context, id uuid.UUID) (namespace string, d
 // unless they are empty.
 func (s *Reports) ListReports(ctx context.Context, namespace, name string, before uuid.UUID, limit int) ([]report.Heading, error) {
 	rows, err := s.db.queries.ListReports(ctx, dbgen.ListReportsParams{
-		Namespace: optional(namespace), Name: optional(name), Before: before, Most: int32(limit),
+		Namespace: optional(namespace), Name: optional(name), Before: before, MaxRows: int32(limit),
 	})
 	if err != nil {
 		return nil, wrap("list reports", err)

@@ -43,7 +43,7 @@ func (s *Executions) changeWindow(
 			q := s.db.queries.WithTx(tx)
 			read, done, last = 0, 0, false
 			until, err = q.EndOfPage(ctx, dbgen.EndOfPageParams{
-				WindowFrom: w.From, WindowTo: w.To, Most: repriceAtOnce,
+				WindowFrom: w.From, WindowTo: w.To, MaxRows: repriceAtOnce,
 				After: after.CreatedAt, AfterUser: after.UserID, AfterID: after.ExecutionID,
 			})
 			if errors.Is(err, pgx.ErrNoRows) { // fewer than repriceAtOnce remain

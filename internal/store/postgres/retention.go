@@ -42,15 +42,15 @@ func (s *Rollups) CleanUp(ctx context.Context, now time.Time, keep Retention) er
 		some func() (int64, error)
 	}{
 		{"deployments", func() (int64, error) {
-			return q.DropOldDeployments(ctx, dbgen.DropOldDeploymentsParams{KeepSeconds: keep.Deployments.Seconds(), Most: deleteRows})
+			return q.DropOldDeployments(ctx, dbgen.DropOldDeploymentsParams{KeepSeconds: keep.Deployments.Seconds(), MaxRows: deleteRows})
 		}},
 		{"idempotency keys", func() (int64, error) { return q.DropOldIdempotencyKeys(ctx, deleteRows) }},
 		{"deleted agents", func() (int64, error) {
-			return q.DropOldDeletedAgents(ctx, dbgen.DropOldDeletedAgentsParams{KeepSeconds: tombstoneKeep.Seconds(), Most: deleteRows})
+			return q.DropOldDeletedAgents(ctx, dbgen.DropOldDeletedAgentsParams{KeepSeconds: tombstoneKeep.Seconds(), MaxRows: deleteRows})
 		}},
 		{"unseen agents", func() (int64, error) { return s.retireUnseen(ctx, keep.UnseenAgents) }},
 		{"reports", func() (int64, error) {
-			return q.DropOldReports(ctx, dbgen.DropOldReportsParams{KeepSeconds: keep.Reports.Seconds(), Most: deleteRows})
+			return q.DropOldReports(ctx, dbgen.DropOldReportsParams{KeepSeconds: keep.Reports.Seconds(), MaxRows: deleteRows})
 		}},
 	}
 	var faults []error // an error does not prevent the other deletions
@@ -69,7 +69,7 @@ func (s *Rollups) retireUnseen(ctx context.Context, keep time.Duration) (found i
 		return 0, nil
 	}
 	err = s.db.inTx(ctx, "retire unseen agents", func(q *dbgen.Queries) error {
-		ids, err := q.LockUnseenAgents(ctx, dbgen.LockUnseenAgentsParams{KeepSeconds: keep.Seconds(), Most: deleteRows})
+		ids, err := q.LockUnseenAgents(ctx, dbgen.LockUnseenAgentsParams{KeepSeconds: keep.Seconds(), MaxRows: deleteRows})
 		if found = int64(len(ids)); err != nil || found == 0 {
 			return err
 		}

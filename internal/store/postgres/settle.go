@@ -89,11 +89,11 @@ func (v *view) settle(ctx context.Context, q *dbgen.Queries) (settled []executio
 			}
 		case one != nil && one.now == nil && one.into != nil && one.missing != "" && w.WaitedSeconds < settleWithin.Seconds():
 			later = append(later, waitingRow{w, w.UserID}) // it may still turn out to be a separate call
-		case one == nil || one.now == nil || one.told: // erased, dropped with its day, or a part of another
+		case one == nil || one.now == nil || one.reported: // erased, dropped with its day, or a part of another
 			done = append(done, w)
 		case one.missing == "" && !one.unripe || w.WaitedSeconds >= settleWithin.Seconds():
 			done = append(done, w)
-			one.told = true
+			one.reported = true
 			if !one.heard {
 				settled = append(settled, one.now.Execution)
 			}
@@ -164,20 +164,20 @@ type member struct {
 	waits  bool             // it waits and metrics have not counted it
 	waited float64          // in seconds; 0 if it does not wait
 
-	now     *execution.Row // the row that should be stored; nil if it should have none
-	user    string         // its user, with or without a row
-	missing string
-	merged  bool
-	unripe  bool    // its own share of the usage is not stored yet
-	into    *member // the execution of the same call that it is merged into
-	by      string
-	members []*member // the executions merged into it
-	heard   bool      // metrics have counted it
-	told    bool      // it is reported as final
-	owner   string    // the user of the existing row that replaces its own
-	erased  bool      // with its user
-	removed bool      // its row is deleted, since the row that it would become exists
-	touched bool      // the decision about it is applied
+	now      *execution.Row // the row that should be stored; nil if it should have none
+	user     string         // its user, with or without a row
+	missing  string
+	merged   bool
+	unripe   bool    // its own share of the usage is not stored yet
+	into     *member // the execution of the same call that it is merged into
+	by       string
+	members  []*member // the executions merged into it
+	heard    bool      // metrics have counted it
+	reported bool      // it is reported as final
+	owner    string    // the user of the existing row that replaces its own
+	erased   bool      // with its user
+	removed  bool      // its row is deleted, since the row that it would become exists
+	touched  bool      // the decision about it is applied
 }
 
 func (v *view) of(w dbgen.TakeUnsettledRow) *member { return v.byID[[2]string{w.TraceID, w.SpanID}] }

@@ -16,7 +16,7 @@ import (
 func (v *view) apply(ctx context.Context) error {
 	for _, m := range v.members {
 		if m.touched && m.now != nil {
-			v.hear(m)
+			v.setCounted(m)
 			if err := v.keep(ctx, m); err != nil {
 				return err
 			}
@@ -34,8 +34,8 @@ func (v *view) apply(ctx context.Context) error {
 	return v.savePlaces(ctx)
 }
 
-// hear sets m.heard if metrics have counted an execution or another span of the same call.
-func (v *view) hear(m *member) {
+// setCounted sets m.heard if metrics have counted an execution or another span of the same call.
+func (v *view) setCounted(m *member) {
 	m.heard = m.stored != nil && !m.waits || m.joined != nil && m.joined.heard
 	for _, other := range m.members {
 		m.heard = m.heard || other.stored != nil && !other.waits || other.joined != nil && other.joined.heard
@@ -57,7 +57,7 @@ func (v *view) keep(ctx context.Context, m *member) error {
 		}
 		v.deltas.Add(now, 1)
 		if !m.heard && m.missing == "" {
-			v.revived, m.told = append(v.revived, now.Execution), true
+			v.revived, m.reported = append(v.revived, now.Execution), true
 		}
 		return nil
 	}

@@ -237,7 +237,7 @@ func (v *view) readWays(ctx context.Context) error {
 	}
 	return collectSpans(rows, func(span storedSpan) {
 		if span.Role != execution.RoleNone {
-			span.Role, span.Execution = execution.RoleNone, true // its names are inherited, nothing else is decided
+			span.Role, span.Execution = execution.RoleNone, true // only its names are inherited
 		}
 		v.spans = append(v.spans, span)
 	})

@@ -43,7 +43,7 @@ func TestSettlingReadsByIndex(t *testing.T) {
 	r := newReplica(t, postgres.Config{URL: db.url, MaxConns: 1})
 	s := postgres.NewExecutions(r.DB, keepExecutions, time.Now)
 	s.PriceBy(byTokens)
-	w := newWorld(rand.New(rand.NewPCG(rand.Uint64(), 0)), 25)
+	w := newPopulation(rand.New(rand.NewPCG(rand.Uint64(), 0)), 25)
 	for _, batch := range w.exports() { // more often than PostgreSQL makes custom plans
 		if _, err := s.Commit(t.Context(), batch); err != nil {
 			t.Fatal(err)

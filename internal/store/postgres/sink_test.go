@@ -15,7 +15,7 @@ type sink struct {
 	agents  map[string]known
 	waiting map[string][]fleet.Waiting // agents with nothing pending are absent
 	next    map[string]time.Duration   // agents with nothing due later are absent
-	told    int                        // number of reported changes
+	changes int                        // number of reported changes
 	wholes  int
 }
 
@@ -38,19 +38,19 @@ func (s *sink) Full() {
 }
 
 func (s *sink) Agent(id string, token fleet.TokenHash, own time.Duration, enrolledBy string) {
-	s.told++
+	s.changes++
 	s.agents[id] = known{token, own, enrolledBy}
 }
 
 func (s *sink) Deleted(id string) {
-	s.told++
+	s.changes++
 	delete(s.agents, id)
 	delete(s.waiting, id)
 	delete(s.next, id)
 }
 
 func (s *sink) Waiting(id string, due []fleet.Waiting, next time.Duration) {
-	s.told++
+	s.changes++
 	delete(s.waiting, id)
 	delete(s.next, id)
 	if len(due) > 0 {

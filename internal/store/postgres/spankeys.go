@@ -62,15 +62,15 @@ func (k spanKeys) alike(own, other int64) int64 { return k.similar ^ own ^ other
 // hashOf returns the FNV-1a hash of texts. It is 0 if and only if all texts are empty.
 func hashOf(texts ...string) int64 {
 	const offset, prime = 14695981039346656037, 1099511628211
-	h, said := uint64(offset), false
+	h, found := uint64(offset), false
 	for _, text := range texts {
-		said = said || text != ""
+		found = found || text != ""
 		for i := range len(text) {
 			h = (h ^ uint64(text[i])) * prime
 		}
 		h = (h ^ 0xff) * prime
 	}
-	if !said {
+	if !found {
 		return 0
 	}
 	return int64(h | 1)

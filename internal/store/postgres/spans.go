@@ -87,7 +87,7 @@ func (s *Executions) ancestors(ctx context.Context, tx pgx.Tx, traces, spans []s
 	return found, err
 }
 
-// waiting is a row that waits for spans above it, or is due at once.
+// waiting is a row that waits for spans above it, or is due immediately.
 type waiting struct {
 	row   *execution.Row
 	now   bool

@@ -13,7 +13,7 @@ func BenchmarkIdleSweep(b *testing.B) {
 	for b.Loop() {
 		watermark = r.sweep(b, watermark, idle)
 	}
-	if idle.told != 0 {
-		b.Errorf("want nothing told, got %d", idle.told)
+	if idle.changes != 0 {
+		b.Errorf("want nothing told, got %d", idle.changes)
 	}
 }

@@ -73,7 +73,7 @@ func (w *writer) change(ctx context.Context, what, agent string) error {
 		})
 		return err
 	}
-	pending, err := q.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{AgentID: agent, Most: 1, MostBytes: fleet.MaxPendingBytes})
+	pending, err := q.PendingDeployments(ctx, dbgen.PendingDeploymentsParams{AgentID: agent, MaxRows: 1, MaxBytes: fleet.MaxPendingBytes})
 	if err != nil || len(pending) == 0 {
 		return err
 	}
@@ -130,7 +130,7 @@ func TestSweepsAreExactUnderOverlappingTransactions(t *testing.T) {
 				t.Fatalf("(-sweep of everything +followed):\n%s", diff)
 			}
 			idle := newSink()
-			if watermark = r.sweep(t, watermark, idle); idle.told != 0 {
+			if watermark = r.sweep(t, watermark, idle); idle.changes != 0 {
 				t.Fatalf("told again although nothing changed: %+v", idle)
 			}
 		}
@@ -224,7 +224,7 @@ func TestSweepsFollowConcurrentWriters(t *testing.T) {
 	if err := errors.Join(err, following.Wait()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d sweeps told of %d changes", sweeps.Load(), follower.told)
+	t.Logf("%d sweeps told of %d changes", sweeps.Load(), follower.changes)
 	// To a sweep, deployments created between its start and its snapshot are
 	// still to become due. It reports their agents, which are rechecked here.
 	watermark = first.sweep(t, watermark, follower, slices.Collect(maps.Keys(follower.next))...)
@@ -232,7 +232,7 @@ func TestSweepsFollowConcurrentWriters(t *testing.T) {
 		t.Errorf("(-sweep of everything +followed):\n%s", diff)
 	}
 	idle := newSink()
-	if first.sweep(t, watermark, idle); idle.told != 0 {
+	if first.sweep(t, watermark, idle); idle.changes != 0 {
 		t.Errorf("told again although nothing changed: %+v", idle)
 	}
 	db.neverDeadlocked(t)

@@ -23,9 +23,9 @@ func TestSweepReportsChanges(t *testing.T) {
 	follower := newSink()
 	watermark := r.sweep(t, "", follower)
 	for _, step := range []struct {
-		what string
-		do   func() error
-		told int
+		what    string
+		do      func() error
+		changes int
 	}{
 		{"nothing", func() error { return nil }, 0},
 		{"enrolment", func() error { r.enroll(t, agent("c")); return nil }, 1},
@@ -50,10 +50,10 @@ func TestSweepReportsChanges(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.what, err)
 		}
-		follower.told = 0
+		follower.changes = 0
 		watermark = r.sweep(t, watermark, follower)
-		if follower.told != step.told {
-			t.Errorf("%s: want %d told, got %d", step.what, step.told, follower.told)
+		if follower.changes != step.changes {
+			t.Errorf("%s: want %d told, got %d", step.what, step.changes, follower.changes)
 		}
 		if diff := differs(r.swept(t), follower); diff != "" {
 			t.Errorf("%s (-sweep of everything +followed):\n%s", step.what, diff)
@@ -81,8 +81,8 @@ func TestSweepOfReusedID(t *testing.T) {
 		t.Errorf("(-sweep of everything +followed):\n%s", diff)
 	}
 	idle := newSink()
-	if r.sweep(t, watermark, idle); idle.told != 0 {
-		t.Errorf("want it told once, got %d told again", idle.told)
+	if r.sweep(t, watermark, idle); idle.changes != 0 {
+		t.Errorf("want it told once, got %d told again", idle.changes)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestSweepRechecks(t *testing.T) {
 	watermark = r.sweep(t, watermark, newSink()) // which reports that, as it does any UPDATE
 	for _, tt := range []struct {
 		recheck []string
-		told    int
+		changes int
 		waiting []fleet.Waiting
 	}{
 		{nil, 0, nil},
@@ -113,8 +113,8 @@ func TestSweepRechecks(t *testing.T) {
 	} {
 		again := newSink()
 		watermark = r.sweep(t, watermark, again, tt.recheck...)
-		if diff := cmp.Diff(tt.waiting, again.waiting["a"]); diff != "" || again.told != tt.told || len(again.next) != 0 {
-			t.Errorf("asked about %v: want %d told, got %d, to come %v (-want +got):\n%s", tt.recheck, tt.told, again.told, again.next, diff)
+		if diff := cmp.Diff(tt.waiting, again.waiting["a"]); diff != "" || again.changes != tt.changes || len(again.next) != 0 {
+			t.Errorf("asked about %v: want %d told, got %d, to come %v (-want +got):\n%s", tt.recheck, tt.changes, again.changes, again.next, diff)
 		}
 	}
 }
@@ -181,8 +181,8 @@ func TestSweepOfAnotherServerIsFull(t *testing.T) {
 			t.Errorf("%s: want everything once, got it %d times: %v, %v", name, got.wholes, got.agents, got.waiting)
 		}
 		idle := newSink()
-		if r.sweep(t, next, idle); idle.told != 0 || idle.wholes != 0 {
-			t.Errorf("%s: want nothing after it, got %d told", name, idle.told)
+		if r.sweep(t, next, idle); idle.changes != 0 || idle.wholes != 0 {
+			t.Errorf("%s: want nothing after it, got %d told", name, idle.changes)
 		}
 	}
 }

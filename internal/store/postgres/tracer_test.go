@@ -249,8 +249,8 @@ func TestParametersAreNotObserved(t *testing.T) {
 		t.Errorf("want all observed, got %d", len(heard))
 	}
 	for _, o := range heard {
-		if said := fmt.Sprintf("%s %s %v", o.name, o.sqlstate, o.err); strings.Contains(said, secret) {
-			t.Errorf("a parameter was traced: %s", said)
+		if traced := fmt.Sprintf("%s %s %v", o.name, o.sqlstate, o.err); strings.Contains(traced, secret) {
+			t.Errorf("a parameter was traced: %s", traced)
 		}
 	}
 }

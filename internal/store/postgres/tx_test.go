@@ -83,8 +83,8 @@ func TestTransactionRetries(t *testing.T) {
 			if runs != tt.runs || (err == nil) != tt.succeeds || stored != tt.succeeds {
 				t.Errorf("want %d runs, success %v; got %d, stored %v, %v", tt.runs, tt.succeeds, runs, stored, err)
 			}
-			var told *pgconn.PgError
-			if err != nil && (!errors.As(err, &told) || told.Code != tt.code) {
+			var pgErr *pgconn.PgError
+			if err != nil && (!errors.As(err, &pgErr) || pgErr.Code != tt.code) {
 				t.Errorf("want the server's fault kept, got %v", err)
 			}
 		})

@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// URLFault describes what is wrong with a database URL, or with the files that it or the environment names. It returns
-// an empty string if nothing is. The description contains nothing of the URL except file names, since a part that
-// cannot be parsed may belong to a secret.
+// URLFault describes the fault in a database URL, or in the files that it or the environment names. It returns an empty
+// string if there is none. The description contains nothing of the URL except file names, since a part that cannot be
+// parsed may belong to a secret.
 func URLFault(database string) string {
 	_, err := pgxpool.ParseConfig(database)
 	if err == nil {

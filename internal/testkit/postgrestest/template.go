@@ -35,7 +35,8 @@ func servicePassword(server string) string {
 	return hex.EncodeToString(hash[:16])
 }
 
-// roles creates the service's role and grants it the others, as an administrator does who does not give it CREATEROLE.
+// roles creates the service's role and grants it the others, as an administrator does if the service must not have
+// CREATEROLE.
 const roles = `
 	DO $$
 	DECLARE

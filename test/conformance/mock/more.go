@@ -77,7 +77,7 @@ func ollama(c *call, whole o, part func(text string) o) reply {
 		}
 		return l
 	}
-	if stream, said := c.request["stream"].(bool); said && !stream {
+	if stream, isBool := c.request["stream"].(bool); isBool && !stream {
 		given.body = line(whole, true)
 		return given
 	}

@@ -3,8 +3,8 @@ package visit
 
 import "time"
 
-// Letter is a request that the inbox received.
-type Letter struct {
+// Delivery is a request that the inbox received.
+type Delivery struct {
 	At          time.Time `json:"at"`
 	ContentType string    `json:"content_type"`
 	UserAgent   string    `json:"user_agent"`

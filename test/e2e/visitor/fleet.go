@@ -26,11 +26,11 @@ const heldFor = 10 * time.Second
 
 // fleets holds the running fleet, if any.
 type fleets struct {
-	mu      sync.Mutex
-	diary   *diary
-	rest    context.CancelFunc // stops new deployments and executions
-	dismiss context.CancelFunc
-	away    *sync.WaitGroup
+	mu       sync.Mutex
+	recorder *recorder
+	rest     context.CancelFunc // stops new deployments and executions
+	dismiss  context.CancelFunc
+	away     *sync.WaitGroup
 }
 
 func (f *fleets) begin(w http.ResponseWriter, r *http.Request) {
@@ -44,8 +44,8 @@ func (f *fleets) begin(w http.ResponseWriter, r *http.Request) {
 	defer f.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	making, rest := context.WithCancel(ctx)
-	f.diary, f.rest, f.dismiss, f.away = newDiary(), rest, cancel, &sync.WaitGroup{}
-	t := &team{Fleet: wanted, diary: f.diary}
+	f.recorder, f.rest, f.dismiss, f.away = newRecorder(), rest, cancel, &sync.WaitGroup{}
+	t := &team{Fleet: wanted, recorder: f.recorder}
 	f.away.Go(func() { t.work(ctx, making) })
 }
 
@@ -62,11 +62,11 @@ func (f *fleets) pause(w http.ResponseWriter, r *http.Request) {
 func (f *fleets) show(w http.ResponseWriter, _ *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.diary == nil {
+	if f.recorder == nil {
 		http.Error(w, "no fleet was sent out", http.StatusNotFound)
 		return
 	}
-	f.diary.note(func(l *visit.Log) { answer(w, l) })
+	f.recorder.note(func(l *visit.Log) { answer(w, l) })
 }
 
 // end waits for what runs, stops the fleet and sends what it saw.
@@ -87,12 +87,12 @@ func (f *fleets) stop() {
 // team is a running fleet.
 type team struct {
 	visit.Fleet
-	diary  *diary
-	client *http.Client // of those that deploy and execute
+	recorder *recorder
+	client   *http.Client // of those that deploy and execute
 }
 
 func (t *team) work(ctx, making context.Context) {
-	t.client = t.diary.client()
+	t.client = t.recorder.client()
 	defer t.client.CloseIdleConnections()
 	var busy sync.WaitGroup
 	defer busy.Wait()
@@ -118,7 +118,7 @@ func (t *team) work(ctx, making context.Context) {
 
 func (t *team) trouble(err error) {
 	if err != nil {
-		t.diary.note(func(l *visit.Log) { l.Trouble = err.Error() })
+		t.recorder.note(func(l *visit.Log) { l.Trouble = err.Error() })
 	}
 }
 
@@ -152,11 +152,11 @@ func (t *team) agent(id, token string, holds bool) (*agent.Agent, error) {
 	config := agent.Config{
 		Server: t.Server, ID: id, Token: token, Concurrency: 2, Drain: 10 * time.Second,
 		Runner: agent.RunnerFunc(func(_ context.Context, work agent.Work, out io.Writer) error {
-			t.diary.note(func(l *visit.Log) { l.Runs[work.ID]++ })
+			t.recorder.note(func(l *visit.Log) { l.Runs[work.ID]++ })
 			_, err := fmt.Fprintln(out, "visited by", id)
 			return err
 		}),
-		HTTPClient: t.diary.client(), Logger: zap.NewNop(), Now: time.Now, Jitter: mathrand.Float64, NewClaim: rand.Text,
+		HTTPClient: t.recorder.client(), Logger: zap.NewNop(), Now: time.Now, Jitter: mathrand.Float64, NewClaim: rand.Text,
 	}
 	if holds {
 		config.Wait = heldFor
@@ -174,7 +174,7 @@ func (t *team) deploy(ctx context.Context, agent string) {
 	key := http.Header{"Idempotency-Key": {uuid.NewString()}}
 	body := map[string]any{"agent_ids": []string{agent}, "name": "visit", "spec": map[string]any{"do": "nothing"}}
 	if t.insist(ctx, "/api/deployments", t.AdminToken, key, body, &made) {
-		t.diary.note(func(l *visit.Log) { l.Deployed = append(l.Deployed, made.Deployments[0].ID) })
+		t.recorder.note(func(l *visit.Log) { l.Deployed = append(l.Deployed, made.Deployments[0].ID) })
 	}
 }
 
@@ -186,7 +186,7 @@ func (t *team) execute(ctx context.Context) {
 		"status": "success", "execution_time_ms": 5, "provider": "openai", "model_used": "gpt-4o", "input_tokens": 100, "output_tokens": 10,
 	}
 	if t.insist(ctx, "/api/executions", t.IngestToken, nil, body, nil) {
-		t.diary.note(func(l *visit.Log) { l.Stored = append(l.Stored, id) })
+		t.recorder.note(func(l *visit.Log) { l.Stored = append(l.Stored, id) })
 	}
 }
 

@@ -17,12 +17,12 @@ const maxLetters = 1000
 // inbox receives requests of webhooks into named boxes.
 type inbox struct {
 	mu      sync.Mutex
-	boxes   map[string][]visit.Letter
+	boxes   map[string][]visit.Delivery
 	answers map[string]int // status codes, other than 200
 }
 
 func newInbox() *inbox {
-	return &inbox{boxes: map[string][]visit.Letter{}, answers: map[string]int{}}
+	return &inbox{boxes: map[string][]visit.Delivery{}, answers: map[string]int{}}
 }
 
 func (i *inbox) take(w http.ResponseWriter, r *http.Request) {
@@ -34,12 +34,12 @@ func (i *inbox) take(w http.ResponseWriter, r *http.Request) {
 	box := r.PathValue("box")
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	status, told := i.answers[box]
-	if !told {
+	status, set := i.answers[box]
+	if !set {
 		status = http.StatusOK
 	}
 	if len(i.boxes[box]) < maxLetters {
-		i.boxes[box] = append(i.boxes[box], visit.Letter{
+		i.boxes[box] = append(i.boxes[box], visit.Delivery{
 			At: time.Now(), ContentType: r.Header.Get("Content-Type"), UserAgent: r.UserAgent(), Body: string(body), Answer: status,
 		})
 	}
@@ -48,7 +48,7 @@ func (i *inbox) take(w http.ResponseWriter, r *http.Request) {
 
 func (i *inbox) show(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
-	letters := append([]visit.Letter{}, i.boxes[r.PathValue("box")]...)
+	letters := append([]visit.Delivery{}, i.boxes[r.PathValue("box")]...)
 	i.mu.Unlock()
 	answer(w, letters)
 }

@@ -12,23 +12,23 @@ import (
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// diary records what a fleet sees.
-type diary struct {
+// recorder records what a fleet sees.
+type recorder struct {
 	mu  sync.Mutex
 	log visit.Log
 }
 
-func newDiary() *diary {
-	return &diary{log: visit.Log{Statuses: map[int]int{}, Runs: map[string]int{}}}
+func newRecorder() *recorder {
+	return &recorder{log: visit.Log{Statuses: map[int]int{}, Runs: map[string]int{}}}
 }
 
-func (d *diary) note(write func(*visit.Log)) {
+func (d *recorder) note(write func(*visit.Log)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	write(&d.log)
 }
 
-func (d *diary) failed(r *http.Request, reason string) {
+func (d *recorder) failed(r *http.Request, reason string) {
 	d.note(func(l *visit.Log) {
 		l.Failed++
 		if len(l.Failures) < visit.MaxFailures {
@@ -38,21 +38,21 @@ func (d *diary) failed(r *http.Request, reason string) {
 }
 
 // client returns a client with separate connections, as on another machine.
-func (d *diary) client() *http.Client {
-	return &http.Client{Transport: &noting{diary: d, next: http.DefaultTransport.(*http.Transport).Clone()}, Timeout: 90 * time.Second}
+func (d *recorder) client() *http.Client {
+	return &http.Client{Transport: &noting{recorder: d, next: http.DefaultTransport.(*http.Transport).Clone()}, Timeout: 90 * time.Second}
 }
 
 // noting records the outcome of every request. If the connection is refused or broken it retries once, as clients of a
 // Service must: the replica of the connection may have ended.
 type noting struct {
-	diary *diary
-	next  *http.Transport
+	recorder *recorder
+	next     *http.Transport
 }
 
 func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := n.next.RoundTrip(r)
 	if err != nil && broken(err) && r.Context().Err() == nil {
-		n.diary.note(func(l *visit.Log) { l.Broken++ })
+		n.recorder.note(func(l *visit.Log) { l.Broken++ })
 		again := r.Clone(r.Context())
 		if r.GetBody != nil {
 			if again.Body, err = r.GetBody(); err != nil {
@@ -64,11 +64,11 @@ func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case r.Context().Err() != nil: // stopped
 	case err != nil:
-		n.diary.failed(r, err.Error())
+		n.recorder.failed(r, err.Error())
 	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
-		n.diary.failed(r, resp.Status)
+		n.recorder.failed(r, resp.Status)
 	}
-	n.diary.note(func(l *visit.Log) {
+	n.recorder.note(func(l *visit.Log) {
 		l.Requests++
 		if err == nil {
 			l.Statuses[resp.StatusCode]++

@@ -14,7 +14,7 @@ export function printableLines(text: string): string {
   return text.replace(/\r\n/g, "\n").replace(hidden, (c) => (c === "\n" || c === "\t" ? c : printable(c)));
 }
 
-/** At most so many characters, with a mark where text was left out. */
+/** Returns at most limit characters of a text; "…" marks a cut. */
 export function shorten(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit)}…`;
 }

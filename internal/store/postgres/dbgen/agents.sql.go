@@ -167,9 +167,9 @@ LIMIT $3::int
 `
 
 type ListAgentsParams struct {
-	After  string
-	Labels json.RawMessage
-	Most   int32
+	After   string
+	Labels  json.RawMessage
+	MaxRows int32
 }
 
 type ListAgentsRow struct {
@@ -186,7 +186,7 @@ type ListAgentsRow struct {
 }
 
 func (q *Queries) ListAgents(ctx context.Context, arg ListAgentsParams) ([]ListAgentsRow, error) {
-	rows, err := q.db.Query(ctx, listAgents, arg.After, arg.Labels, arg.Most)
+	rows, err := q.db.Query(ctx, listAgents, arg.After, arg.Labels, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -255,8 +255,8 @@ func (q *Queries) RotateToken(ctx context.Context, arg RotateTokenParams) (int64
 
 const savePresence = `-- name: SavePresence :exec
 INSERT INTO agent_presence AS known (agent_id, last_seen_at, interval_seconds)
-SELECT a.id, now() - seen.age * interval '1 second', seen.told
-FROM (SELECT unnest($1::text[]) AS id, unnest($2::float8[]) AS age, unnest($3::real[]) AS told) AS seen
+SELECT a.id, now() - seen.age * interval '1 second', seen.poll_interval
+FROM (SELECT unnest($1::text[]) AS id, unnest($2::float8[]) AS age, unnest($3::real[]) AS poll_interval) AS seen
 JOIN agents a ON a.id = seen.id
 ORDER BY a.id
 ON CONFLICT (agent_id) DO UPDATE

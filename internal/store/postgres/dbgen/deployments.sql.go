@@ -310,7 +310,7 @@ type ListDeploymentsParams struct {
 	GroupID *uuid.UUID
 	Status  *string
 	Before  uuid.UUID
-	Most    int32
+	MaxRows int32
 }
 
 type ListDeploymentsRow struct {
@@ -323,7 +323,7 @@ func (q *Queries) ListDeployments(ctx context.Context, arg ListDeploymentsParams
 		arg.GroupID,
 		arg.Status,
 		arg.Before,
-		arg.Most,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err
@@ -411,8 +411,8 @@ type LockExpiredDeploymentsRow struct {
 }
 
 // Other sweeps at the same time take other rows.
-func (q *Queries) LockExpiredDeployments(ctx context.Context, most int32) ([]LockExpiredDeploymentsRow, error) {
-	rows, err := q.db.Query(ctx, lockExpiredDeployments, most)
+func (q *Queries) LockExpiredDeployments(ctx context.Context, maxRows int32) ([]LockExpiredDeploymentsRow, error) {
+	rows, err := q.db.Query(ctx, lockExpiredDeployments, maxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -509,9 +509,9 @@ ORDER BY due.place
 `
 
 type PendingDeploymentsParams struct {
-	AgentID   string
-	Most      int32
-	MostBytes int64
+	AgentID  string
+	MaxRows  int32
+	MaxBytes int64
 }
 
 type PendingDeploymentsRow struct {
@@ -526,7 +526,7 @@ type PendingDeploymentsRow struct {
 // One agent, one status, oldest first. Specs are read one after the other until their sizes add up to the limit, so that
 // those beyond it are not read; the first one is returned whatever its size.
 func (q *Queries) PendingDeployments(ctx context.Context, arg PendingDeploymentsParams) ([]PendingDeploymentsRow, error) {
-	rows, err := q.db.Query(ctx, pendingDeployments, arg.AgentID, arg.Most, arg.MostBytes)
+	rows, err := q.db.Query(ctx, pendingDeployments, arg.AgentID, arg.MaxRows, arg.MaxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -563,7 +563,7 @@ type ReadLogParams struct {
 	DeploymentID uuid.UUID
 	Attempt      int32
 	FromOffset   int64
-	Most         int32
+	MaxRows      int32
 }
 
 type ReadLogRow struct {
@@ -576,7 +576,7 @@ func (q *Queries) ReadLog(ctx context.Context, arg ReadLogParams) ([]ReadLogRow,
 		arg.DeploymentID,
 		arg.Attempt,
 		arg.FromOffset,
-		arg.Most,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ type EndOfPageParams struct {
 	WindowTo   time.Time
 	AfterID    string
 	AfterUser  string
-	Most       int32
+	MaxRows    int32
 }
 
 type EndOfPageRow struct {
@@ -126,7 +126,7 @@ func (q *Queries) EndOfPage(ctx context.Context, arg EndOfPageParams) (EndOfPage
 		arg.WindowTo,
 		arg.AfterID,
 		arg.AfterUser,
-		arg.Most,
+		arg.MaxRows,
 	)
 	var i EndOfPageRow
 	err := row.Scan(&i.CreatedAt, &i.ExecutionID, &i.UserID)
@@ -143,12 +143,12 @@ RETURNING e.user_id, e.created_at, e.execution_id, e.session_id, e.request_id, e
 `
 
 type EraseExecutionsParams struct {
-	UserID string
-	Most   int32
+	UserID  string
+	MaxRows int32
 }
 
 func (q *Queries) EraseExecutions(ctx context.Context, arg EraseExecutionsParams) ([]ExecutionFigure, error) {
-	rows, err := q.db.Query(ctx, eraseExecutions, arg.UserID, arg.Most)
+	rows, err := q.db.Query(ctx, eraseExecutions, arg.UserID, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -465,13 +465,13 @@ SELECT count(*) FROM taken
 `
 
 type FoldUserDeltasParams struct {
-	OfUser *string
-	Most   int32
+	OfUser  *string
+	MaxRows int32
 }
 
 // Deltas of one quarter, user and model are many while executions come in: they are added up before there are three of each.
 func (q *Queries) FoldUserDeltas(ctx context.Context, arg FoldUserDeltasParams) (int64, error) {
-	row := q.db.QueryRow(ctx, foldUserDeltas, arg.OfUser, arg.Most)
+	row := q.db.QueryRow(ctx, foldUserDeltas, arg.OfUser, arg.MaxRows)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -537,7 +537,7 @@ LIMIT $1::int
 `
 
 type RecentFailuresParams struct {
-	Most       int32
+	MaxRows    int32
 	Before     time.Time
 	BeforeUser string
 	BeforeID   string
@@ -546,7 +546,7 @@ type RecentFailuresParams struct {
 // One branch a status, each in the order of its index.
 func (q *Queries) RecentFailures(ctx context.Context, arg RecentFailuresParams) ([]AgentExecution, error) {
 	rows, err := q.db.Query(ctx, recentFailures,
-		arg.Most,
+		arg.MaxRows,
 		arg.Before,
 		arg.BeforeUser,
 		arg.BeforeID,
@@ -735,8 +735,8 @@ type TakeUnsettledRow struct {
 }
 
 // Other transactions that settle at the same time take others. Those that have been due for longest come first, of all users.
-func (q *Queries) TakeUnsettled(ctx context.Context, most int32) ([]TakeUnsettledRow, error) {
-	rows, err := q.db.Query(ctx, takeUnsettled, most)
+func (q *Queries) TakeUnsettled(ctx context.Context, maxRows int32) ([]TakeUnsettledRow, error) {
+	rows, err := q.db.Query(ctx, takeUnsettled, maxRows)
 	if err != nil {
 		return nil, err
 	}
@@ -786,7 +786,7 @@ type UserActivityParams struct {
 	UserID   string
 	Before   time.Time
 	BeforeID string
-	Most     int32
+	MaxRows  int32
 }
 
 // Row-level security leaves the user's own; the condition is there for the index.
@@ -795,7 +795,7 @@ func (q *Queries) UserActivity(ctx context.Context, arg UserActivityParams) ([]A
 		arg.UserID,
 		arg.Before,
 		arg.BeforeID,
-		arg.Most,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

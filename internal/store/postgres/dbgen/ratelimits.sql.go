@@ -16,8 +16,8 @@ DELETE FROM rate_limits WHERE key IN (
 `
 
 // A bucket that has been full for longer than replicas take to share it equals a new one.
-func (q *Queries) DropFullRateLimits(ctx context.Context, most int32) (int64, error) {
-	result, err := q.db.Exec(ctx, dropFullRateLimits, most)
+func (q *Queries) DropFullRateLimits(ctx context.Context, maxRows int32) (int64, error) {
+	result, err := q.db.Exec(ctx, dropFullRateLimits, maxRows)
 	if err != nil {
 		return 0, err
 	}

@@ -71,7 +71,7 @@ type ListReportsParams struct {
 	Before    uuid.UUID
 	Namespace *string
 	Name      *string
-	Most      int32
+	MaxRows   int32
 }
 
 type ListReportsRow struct {
@@ -90,7 +90,7 @@ func (q *Queries) ListReports(ctx context.Context, arg ListReportsParams) ([]Lis
 		arg.Before,
 		arg.Namespace,
 		arg.Name,
-		arg.Most,
+		arg.MaxRows,
 	)
 	if err != nil {
 		return nil, err

@@ -68,11 +68,11 @@ DELETE FROM call_scopes old WHERE (old.process, old.scope) IN (
 
 type DropOldCallScopesParams struct {
 	KeepSeconds float64
-	Most        int32
+	MaxRows     int32
 }
 
 func (q *Queries) DropOldCallScopes(ctx context.Context, arg DropOldCallScopesParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldCallScopes, arg.KeepSeconds, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldCallScopes, arg.KeepSeconds, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -88,11 +88,11 @@ DELETE FROM deleted_agents WHERE agent_id IN (
 
 type DropOldDeletedAgentsParams struct {
 	KeepSeconds float64
-	Most        int32
+	MaxRows     int32
 }
 
 func (q *Queries) DropOldDeletedAgents(ctx context.Context, arg DropOldDeletedAgentsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldDeletedAgents, arg.KeepSeconds, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldDeletedAgents, arg.KeepSeconds, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -110,11 +110,11 @@ DELETE FROM deployments WHERE id IN (
 
 type DropOldDeploymentsParams struct {
 	KeepSeconds float64
-	Most        int32
+	MaxRows     int32
 }
 
 func (q *Queries) DropOldDeployments(ctx context.Context, arg DropOldDeploymentsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldDeployments, arg.KeepSeconds, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldDeployments, arg.KeepSeconds, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -130,13 +130,13 @@ DELETE FROM execution_rollups old WHERE (old.seconds, old.bucket, old.agent, old
 `
 
 type DropOldExecutionRollupsParams struct {
-	Width  int32
-	Before time.Time
-	Most   int32
+	Width   int32
+	Before  time.Time
+	MaxRows int32
 }
 
 func (q *Queries) DropOldExecutionRollups(ctx context.Context, arg DropOldExecutionRollupsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldExecutionRollups, arg.Width, arg.Before, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldExecutionRollups, arg.Width, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -149,8 +149,8 @@ DELETE FROM idempotency_keys WHERE key IN (
 )
 `
 
-func (q *Queries) DropOldIdempotencyKeys(ctx context.Context, most int32) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldIdempotencyKeys, most)
+func (q *Queries) DropOldIdempotencyKeys(ctx context.Context, maxRows int32) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldIdempotencyKeys, maxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -165,12 +165,12 @@ DELETE FROM joined_executions old WHERE old.execution_id IN (
 `
 
 type DropOldJoinedParams struct {
-	Before time.Time
-	Most   int32
+	Before  time.Time
+	MaxRows int32
 }
 
 func (q *Queries) DropOldJoined(ctx context.Context, arg DropOldJoinedParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldJoined, arg.Before, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldJoined, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -186,11 +186,11 @@ DELETE FROM reports WHERE id IN (
 
 type DropOldReportsParams struct {
 	KeepSeconds float64
-	Most        int32
+	MaxRows     int32
 }
 
 func (q *Queries) DropOldReports(ctx context.Context, arg DropOldReportsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldReports, arg.KeepSeconds, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldReports, arg.KeepSeconds, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -219,11 +219,11 @@ DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
 
 type DropOldSpansParams struct {
 	KeepSeconds float64
-	Most        int32
+	MaxRows     int32
 }
 
 func (q *Queries) DropOldSpans(ctx context.Context, arg DropOldSpansParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldSpans, arg.KeepSeconds, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldSpans, arg.KeepSeconds, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -239,13 +239,13 @@ DELETE FROM user_rollups old WHERE (old.seconds, old.bucket, old.user_id, old.mo
 `
 
 type DropOldUserRollupsParams struct {
-	Width  int32
-	Before time.Time
-	Most   int32
+	Width   int32
+	Before  time.Time
+	MaxRows int32
 }
 
 func (q *Queries) DropOldUserRollups(ctx context.Context, arg DropOldUserRollupsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldUserRollups, arg.Width, arg.Before, arg.Most)
+	result, err := q.db.Exec(ctx, dropOldUserRollups, arg.Width, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -275,7 +275,7 @@ const lockCompaction = `-- name: LockCompaction :exec
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill compaction', 0))
 `
 
-// One replica compacts at a time: each takes up what the one before it has written.
+// One replica compacts at a time: each continues after what the previous one has written.
 func (q *Queries) LockCompaction(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockCompaction)
 	return err
@@ -291,12 +291,12 @@ ORDER BY a.id LIMIT $2::int FOR UPDATE SKIP LOCKED
 
 type LockUnseenAgentsParams struct {
 	KeepSeconds float64
-	Most        int32
+	MaxRows     int32
 }
 
 // Agents that enrolled by a token long ago and never polled. One that has a deployment is expected by somebody, and stays.
 func (q *Queries) LockUnseenAgents(ctx context.Context, arg LockUnseenAgentsParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, lockUnseenAgents, arg.KeepSeconds, arg.Most)
+	rows, err := q.db.Query(ctx, lockUnseenAgents, arg.KeepSeconds, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}

@@ -32,8 +32,8 @@ DELETE FROM ended_sessions WHERE id IN (
 `
 
 // An hour more, since a replica's clock may be slow.
-func (q *Queries) DropOldEndedSessions(ctx context.Context, most int32) (int64, error) {
-	result, err := q.db.Exec(ctx, dropOldEndedSessions, most)
+func (q *Queries) DropOldEndedSessions(ctx context.Context, maxRows int32) (int64, error) {
+	result, err := q.db.Exec(ctx, dropOldEndedSessions, maxRows)
 	if err != nil {
 		return 0, err
 	}

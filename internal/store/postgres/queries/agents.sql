@@ -22,7 +22,7 @@ SELECT a.id, a.name, a.labels, a.poll_interval_seconds, a.version, a.registered_
 FROM agents a LEFT JOIN agent_presence p ON p.agent_id = a.id
 WHERE a.id > sqlc.arg(after)::text AND a.labels @> sqlc.arg(labels)::jsonb
 ORDER BY a.id
-LIMIT sqlc.arg(most)::int;
+LIMIT sqlc.arg(max_rows)::int;
 
 -- name: RotateToken :execrows
 UPDATE agents SET token_hash = $2, changed_xid = pg_current_xact_id() WHERE id = $1;
@@ -44,8 +44,8 @@ SELECT id, labels FROM agents WHERE labels @> sqlc.arg(labels)::jsonb ORDER BY i
 -- name: SavePresence :exec
 -- Ages, not times: a replica's clock may be wrong, its stopwatch is not.
 INSERT INTO agent_presence AS known (agent_id, last_seen_at, interval_seconds)
-SELECT a.id, now() - seen.age * interval '1 second', seen.told
-FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(ages)::float8[]) AS age, unnest(sqlc.arg(intervals)::real[]) AS told) AS seen
+SELECT a.id, now() - seen.age * interval '1 second', seen.poll_interval
+FROM (SELECT unnest(sqlc.arg(ids)::text[]) AS id, unnest(sqlc.arg(ages)::float8[]) AS age, unnest(sqlc.arg(intervals)::real[]) AS poll_interval) AS seen
 JOIN agents a ON a.id = seen.id
 ORDER BY a.id
 ON CONFLICT (agent_id) DO UPDATE

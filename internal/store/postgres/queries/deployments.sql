@@ -16,7 +16,7 @@ WITH RECURSIVE due AS MATERIALIZED (
     FROM deployments d
     WHERE d.agent_id = $1 AND d.status = 'pending' AND d.available_at <= now()
     ORDER BY d.created_at, d.id
-    LIMIT sqlc.arg(most)::int
+    LIMIT sqlc.arg(max_rows)::int
 ), fits (place, spec, total) AS (
     SELECT due.place, one.spec, octet_length(one.spec)::bigint
     FROM due CROSS JOIN LATERAL (SELECT d.spec::text AS spec FROM deployments d WHERE d.id = due.id OFFSET 0) AS one
@@ -26,7 +26,7 @@ WITH RECURSIVE due AS MATERIALIZED (
     FROM fits
     JOIN due ON due.place = fits.place + 1
     CROSS JOIN LATERAL (SELECT d.spec::text AS spec FROM deployments d WHERE d.id = due.id OFFSET 0) AS one
-    WHERE fits.total + octet_length(one.spec) <= sqlc.arg(most_bytes)::bigint
+    WHERE fits.total + octet_length(one.spec) <= sqlc.arg(max_bytes)::bigint
 )
 SELECT due.id, due.name, COALESCE(fits.spec, '')::text AS spec, due.attempt, due.created_at, due.lease_seconds
 FROM due LEFT JOIN fits ON fits.place = due.place
@@ -47,7 +47,7 @@ SELECT sqlc.embed(s), now()::timestamptz AS read_at
 FROM deployment_states s
 WHERE s.status = 'running' AND s.lease_expires_at <= now()
 ORDER BY s.id
-LIMIT sqlc.arg(most)::int
+LIMIT sqlc.arg(max_rows)::int
 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: SaveDeployment :execrows
@@ -77,7 +77,7 @@ WHERE (sqlc.narg(agent_id)::text IS NULL OR s.agent_id = sqlc.narg(agent_id))
   AND (sqlc.narg(status)::text IS NULL OR s.status = sqlc.narg(status))
   AND s.id < sqlc.arg(before)
 ORDER BY s.id DESC
-LIMIT sqlc.arg(most)::int;
+LIMIT sqlc.arg(max_rows)::int;
 
 -- name: GroupCounts :many
 SELECT status, count(*) AS count, min(name)::text AS name, min(created_at)::timestamptz AS created_at
@@ -119,4 +119,4 @@ INSERT INTO deployment_logs (deployment_id, attempt, start_offset, chunk) VALUES
 SELECT start_offset, chunk FROM deployment_logs
 WHERE deployment_id = $1 AND attempt = $2 AND start_offset + octet_length(chunk) > sqlc.arg(from_offset)::bigint
 ORDER BY start_offset
-LIMIT sqlc.arg(most)::int;
+LIMIT sqlc.arg(max_rows)::int;

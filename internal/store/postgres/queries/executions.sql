@@ -4,7 +4,7 @@ SELECT user_id, created_at, execution_id, trace_id, span_id, heard, EXTRACT(EPOC
 FROM unsettled_executions
 WHERE check_at <= now()
 ORDER BY check_at
-LIMIT sqlc.arg(most)::int
+LIMIT sqlc.arg(max_rows)::int
 FOR UPDATE SKIP LOCKED;
 
 -- name: ExecutionsByKey :many
@@ -59,26 +59,26 @@ WHERE u.user_id = k.user_id AND u.created_at = k.created_at AND u.execution_id =
 -- One branch a status, each in the order of its index.
 (SELECT f.* FROM agent_executions f
  WHERE f.status = 'failure' AND f.created_at <= sqlc.arg(before) AND (f.created_at, f.user_id, f.execution_id) < (sqlc.arg(before), sqlc.arg(before_user)::text, sqlc.arg(before_id)::text)
- ORDER BY f.created_at DESC, f.user_id DESC, f.execution_id DESC LIMIT sqlc.arg(most)::int)
+ ORDER BY f.created_at DESC, f.user_id DESC, f.execution_id DESC LIMIT sqlc.arg(max_rows)::int)
 UNION ALL
 (SELECT t.* FROM agent_executions t
  WHERE t.status = 'timeout' AND t.created_at <= sqlc.arg(before) AND (t.created_at, t.user_id, t.execution_id) < (sqlc.arg(before), sqlc.arg(before_user)::text, sqlc.arg(before_id)::text)
- ORDER BY t.created_at DESC, t.user_id DESC, t.execution_id DESC LIMIT sqlc.arg(most)::int)
+ ORDER BY t.created_at DESC, t.user_id DESC, t.execution_id DESC LIMIT sqlc.arg(max_rows)::int)
 ORDER BY created_at DESC, user_id DESC, execution_id DESC
-LIMIT sqlc.arg(most)::int;
+LIMIT sqlc.arg(max_rows)::int;
 
 -- name: UserActivity :many
 -- Row-level security leaves the user's own; the condition is there for the index.
 SELECT * FROM agent_executions
 WHERE user_id = sqlc.arg(user_id) AND (created_at, execution_id) < (sqlc.arg(before), sqlc.arg(before_id)::text)
 ORDER BY created_at DESC, execution_id DESC
-LIMIT sqlc.arg(most)::int;
+LIMIT sqlc.arg(max_rows)::int;
 
 -- name: EraseExecutions :many
 DELETE FROM execution_figures e
 WHERE e.user_id = sqlc.arg(user_id) AND (e.created_at, e.execution_id) IN (
     SELECT d.created_at, d.execution_id FROM agent_executions d WHERE d.user_id = sqlc.arg(user_id)
-    ORDER BY d.created_at, d.execution_id LIMIT sqlc.arg(most)::int FOR UPDATE
+    ORDER BY d.created_at, d.execution_id LIMIT sqlc.arg(max_rows)::int FOR UPDATE
 )
 RETURNING e.*;
 
@@ -88,20 +88,20 @@ SELECT p.created_at, p.execution_id, p.user_id FROM (
     (SELECT s.created_at, s.execution_id, s.user_id FROM agent_executions s
      WHERE s.status = 'success' AND s.created_at >= sqlc.arg(window_from) AND s.created_at >= sqlc.arg(after)::timestamptz AND s.created_at < sqlc.arg(window_to)
        AND (s.created_at, s.execution_id, s.user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
-     ORDER BY s.created_at, s.execution_id, s.user_id LIMIT sqlc.arg(most)::int)
+     ORDER BY s.created_at, s.execution_id, s.user_id LIMIT sqlc.arg(max_rows)::int)
     UNION ALL
     (SELECT f.created_at, f.execution_id, f.user_id FROM agent_executions f
      WHERE f.status = 'failure' AND f.created_at >= sqlc.arg(window_from) AND f.created_at >= sqlc.arg(after)::timestamptz AND f.created_at < sqlc.arg(window_to)
        AND (f.created_at, f.execution_id, f.user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
-     ORDER BY f.created_at, f.execution_id, f.user_id LIMIT sqlc.arg(most)::int)
+     ORDER BY f.created_at, f.execution_id, f.user_id LIMIT sqlc.arg(max_rows)::int)
     UNION ALL
     (SELECT t.created_at, t.execution_id, t.user_id FROM agent_executions t
      WHERE t.status = 'timeout' AND t.created_at >= sqlc.arg(window_from) AND t.created_at >= sqlc.arg(after)::timestamptz AND t.created_at < sqlc.arg(window_to)
        AND (t.created_at, t.execution_id, t.user_id) > (sqlc.arg(after)::timestamptz, sqlc.arg(after_id)::text, sqlc.arg(after_user)::text)
-     ORDER BY t.created_at, t.execution_id, t.user_id LIMIT sqlc.arg(most)::int)
+     ORDER BY t.created_at, t.execution_id, t.user_id LIMIT sqlc.arg(max_rows)::int)
 ) AS p
 ORDER BY p.created_at, p.execution_id, p.user_id
-OFFSET sqlc.arg(most)::int - 1 LIMIT 1;
+OFFSET sqlc.arg(max_rows)::int - 1 LIMIT 1;
 
 -- name: ExecutionsToReprice :many
 -- A page of a window. The user comes last in the order: ancestors may give an execution another one meanwhile. The statuses are all
@@ -182,7 +182,7 @@ SET count = EXCLUDED.count, time_us = EXCLUDED.time_us, tokens_used = EXCLUDED.t
 WITH taken AS (
     DELETE FROM user_deltas
     WHERE ctid = ANY (ARRAY (SELECT d.ctid FROM user_deltas d
-        WHERE sqlc.narg(of_user)::text IS NULL OR d.user_id = sqlc.narg(of_user) LIMIT sqlc.arg(most)::int))
+        WHERE sqlc.narg(of_user)::text IS NULL OR d.user_id = sqlc.narg(of_user) LIMIT sqlc.arg(max_rows)::int))
     RETURNING *
 ), quarters AS (
     SELECT t.bucket, t.user_id, t.model, clamped(sum(t.requests)) AS requests, clamped(sum(t.tokens_used)) AS tokens_used,

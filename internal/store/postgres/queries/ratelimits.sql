@@ -17,5 +17,5 @@ RETURNING key, EXTRACT(EPOCH FROM full_at - now())::float8 AS full_in;
 -- name: DropFullRateLimits :execrows
 -- A bucket that has been full for longer than replicas take to share it equals a new one.
 DELETE FROM rate_limits WHERE key IN (
-    SELECT key FROM rate_limits WHERE full_at < now() - interval '1 minute' ORDER BY key LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    SELECT key FROM rate_limits WHERE full_at < now() - interval '1 minute' ORDER BY key LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );

@@ -29,4 +29,4 @@ WHERE id < sqlc.arg(before)
   AND (sqlc.narg(namespace)::text IS NULL OR namespace = sqlc.narg(namespace))
   AND (sqlc.narg(name)::text IS NULL OR name = sqlc.narg(name))
 ORDER BY id DESC
-LIMIT sqlc.arg(most)::int;
+LIMIT sqlc.arg(max_rows)::int;

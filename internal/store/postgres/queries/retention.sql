@@ -3,24 +3,24 @@ DELETE FROM deployments WHERE id IN (
     SELECT id FROM deployments
     WHERE created_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second' AND status NOT IN ('pending', 'running')
       AND finished_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
-    ORDER BY id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldIdempotencyKeys :execrows
 DELETE FROM idempotency_keys WHERE key IN (
-    SELECT key FROM idempotency_keys WHERE expires_at <= now() ORDER BY key LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    SELECT key FROM idempotency_keys WHERE expires_at <= now() ORDER BY key LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldDeletedAgents :execrows
 DELETE FROM deleted_agents WHERE agent_id IN (
     SELECT agent_id FROM deleted_agents WHERE deleted_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
-    ORDER BY agent_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY agent_id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldReports :execrows
 DELETE FROM reports WHERE id IN (
     SELECT id FROM reports WHERE created_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
-    ORDER BY id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldRollups :exec
@@ -33,7 +33,7 @@ DELETE FROM fleet_rollups f WHERE f.bucket < sqlc.arg(before);
 SELECT bucket FROM replica_rollups WHERE seconds = 60 ORDER BY bucket LIMIT 1;
 
 -- name: LockCompaction :exec
--- One replica compacts at a time: each takes up what the one before it has written.
+-- One replica compacts at a time: each continues after what the previous one has written.
 SELECT pg_advisory_xact_lock(hashtextextended('watchbill compaction', 0));
 
 -- name: TakeRequestRollups :many
@@ -71,34 +71,34 @@ GROUP BY m.replica ORDER BY m.replica;
 DELETE FROM execution_rollups old WHERE (old.seconds, old.bucket, old.agent, old.model, old.status, old.request) IN (
     SELECT r.seconds, r.bucket, r.agent, r.model, r.status, r.request FROM execution_rollups r
     WHERE r.seconds = sqlc.arg(width) AND r.bucket < sqlc.arg(before)
-    ORDER BY r.seconds, r.bucket, r.agent, r.model, r.status, r.request LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY r.seconds, r.bucket, r.agent, r.model, r.status, r.request LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldUserRollups :execrows
 DELETE FROM user_rollups old WHERE (old.seconds, old.bucket, old.user_id, old.model) IN (
     SELECT r.seconds, r.bucket, r.user_id, r.model FROM user_rollups r
     WHERE r.seconds = sqlc.arg(width) AND r.bucket < sqlc.arg(before)
-    ORDER BY r.seconds, r.bucket, r.user_id, r.model LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY r.seconds, r.bucket, r.user_id, r.model LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldSpans :execrows
 DELETE FROM span_ancestors old WHERE (old.trace_id, old.span_id) IN (
     SELECT a.trace_id, a.span_id FROM span_ancestors a
     WHERE a.seen_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
-    ORDER BY a.trace_id, a.span_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY a.trace_id, a.span_id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldJoined :execrows
 DELETE FROM joined_executions old WHERE old.execution_id IN (
     SELECT j.execution_id FROM joined_executions j WHERE j.created_at < sqlc.arg(before)
-    ORDER BY j.execution_id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY j.execution_id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldCallScopes :execrows
 DELETE FROM call_scopes old WHERE (old.process, old.scope) IN (
     SELECT c.process, c.scope FROM call_scopes c
     WHERE c.seen_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
-    ORDER BY c.process, c.scope LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    ORDER BY c.process, c.scope LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropUnusedNames :exec
@@ -120,7 +120,7 @@ SELECT a.id FROM agents a
 WHERE a.enrolled_by IS NOT NULL AND a.registered_at < now() - sqlc.arg(keep_seconds)::float8 * interval '1 second'
   AND NOT EXISTS (SELECT FROM agent_presence p WHERE p.agent_id = a.id)
   AND NOT EXISTS (SELECT FROM deployments d WHERE d.agent_id = a.id)
-ORDER BY a.id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED;
+ORDER BY a.id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED;
 
 -- name: DeleteUnseenAgents :exec
 -- They are looked at again: what came before they were locked was not in the snapshot that found them.

@@ -15,7 +15,7 @@ SELECT id, expires_at, ended_at FROM ended_sessions WHERE ended_at >= sqlc.arg(s
 -- name: DropOldEndedSessions :execrows
 -- An hour more, since a replica's clock may be slow.
 DELETE FROM ended_sessions WHERE id IN (
-    SELECT id FROM ended_sessions WHERE expires_at < now() - interval '1 hour' ORDER BY id LIMIT sqlc.arg(most)::int FOR UPDATE SKIP LOCKED
+    SELECT id FROM ended_sessions WHERE expires_at < now() - interval '1 hour' ORDER BY id LIMIT sqlc.arg(max_rows)::int FOR UPDATE SKIP LOCKED
 );
 
 -- name: DropOldSessionKeys :exec

@@ -24,8 +24,8 @@ type truth struct {
 	figures string
 }
 
-// world generates events and the spans that describe them.
-type world struct {
+// population generates events and the spans that describe them.
+type population struct {
 	random *rand.Rand
 	began  time.Time
 	pieces []piece
@@ -42,19 +42,19 @@ type world struct {
 // place is where calls are made: in a run or outside one.
 type place struct {
 	scene
-	world               *world
+	population          *population
 	parent, process     string
 	agent, user, sesson string
 	inRun               bool
 	used                *[2]int64 // usage of the run's calls, input and output
 }
 
-func (w *world) id() string {
+func (w *population) id() string {
 	w.next++
 	return fmt.Sprint(w.next)
 }
 
-func (w *world) tell(p piece) string {
+func (w *population) add(p piece) string {
 	w.pieces = append(w.pieces, p)
 	if p.execution == nil {
 		return ""
@@ -66,7 +66,7 @@ func (w *world) tell(p piece) string {
 func (at place) truthOf(what string, kind execution.Kind, status execution.Status, input, output int64, provider *int64, request bool, ids ...string) {
 	cost, charged := "-", "-"
 	if input+output > 0 {
-		cost = fmt.Sprint(at.world.price * (input + output))
+		cost = fmt.Sprint(at.population.price * (input + output))
 	}
 	if provider != nil {
 		charged = fmt.Sprint(*provider)
@@ -74,13 +74,13 @@ func (at place) truthOf(what string, kind execution.Kind, status execution.Statu
 	if at.used != nil && kind == execution.Inference {
 		at.used[0], at.used[1] = at.used[0]+input, at.used[1]+output
 	}
-	at.world.truths = append(at.world.truths, truth{what, ids, fmt.Sprintf("%s %s %s/%s/%s %d/%d cost %s charged %s request %v",
+	at.population.truths = append(at.population.truths, truth{what, ids, fmt.Sprintf("%s %s %s/%s/%s %d/%d cost %s charged %s request %v",
 		kind, status, at.agent, at.user, at.sesson, input, output, cost, charged, request)})
 }
 
 // spanned returns a span of the place's process.
 func (at place) spanned(role execution.Role, tr trace, parent string, from, to int, change ...func(*piece)) piece {
-	return at.in(tr).piece(role, at.world.id(), parent, from, to, append([]func(*piece){func(p *piece) { p.span.Process = at.process }}, change...)...)
+	return at.in(tr).piece(role, at.population.id(), parent, from, to, append([]func(*piece){func(p *piece) { p.span.Process = at.process }}, change...)...)
 }
 
 func scoped(scope string) func(*piece) { return func(p *piece) { p.span.Scope = scope } }
@@ -102,7 +102,7 @@ func inSession(session string) func(*piece) { return func(p *piece) { p.span.Ses
 
 // someCall makes a call that begins from milliseconds after the scene, described in one of the possible ways.
 func (at place) someCall(from int) {
-	w, request := at.world, !at.inRun
+	w, request := at.population, !at.inRun
 	input, output := w.random.Int64N(5000)+1, w.random.Int64N(500)+1
 	to := from + 300 + w.random.IntN(2000)
 	counts := uses(input, output)
@@ -112,23 +112,23 @@ func (at place) someCall(from int) {
 	}
 	switch w.random.IntN(9) {
 	case 0:
-		one("a call seen once", w.tell(at.spanned(call, at.trace, at.parent, from, to, counts)))
+		one("a call seen once", w.add(at.spanned(call, at.trace, at.parent, from, to, counts)))
 	case 1:
 		outer := at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), unknownUsage)
 		if w.erased { // a silent one may be joined to another's call until its own arrives, and be erased with it
 			outer = at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)
 		}
-		one("a call in a call", w.tell(outer), w.tell(at.spanned(call, at.trace, outer.span.SpanID, from+3, to-3, counts)))
+		one("a call in a call", w.add(outer), w.add(at.spanned(call, at.trace, outer.span.SpanID, from+3, to-3, counts)))
 	case 2:
-		one("a call in two traces", w.tell(at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)),
-			w.tell(at.spanned(call, newTrace(), "", from+3, to-3, counts)))
+		one("a call in two traces", w.add(at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)),
+			w.add(at.spanned(call, newTrace(), "", from+3, to-3, counts)))
 	case 3:
-		one("a call in two traces with a response id", w.tell(at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), unknownUsage, answered(response))),
-			w.tell(at.spanned(call, newTrace(), "", from+3, to-3, counts, answered(response))))
+		one("a call in two traces with a response id", w.add(at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), unknownUsage, answered(response))),
+			w.add(at.spanned(call, newTrace(), "", from+3, to-3, counts, answered(response))))
 	case 4:
 		at.truthOf("a call through a proxy", execution.Inference, execution.Success, input, output, new(input*3), request,
-			w.tell(at.spanned(call, at.trace, at.parent, from, to, counts, answered(response))),
-			w.tell(at.spanned(call, newTrace(), "", from+10, to-10, counts, answered(response), ofProcess("proxy"), scoped("proxy"), charged(input*3))))
+			w.add(at.spanned(call, at.trace, at.parent, from, to, counts, answered(response))),
+			w.add(at.spanned(call, newTrace(), "", from+10, to-10, counts, answered(response), ofProcess("proxy"), scoped("proxy"), charged(input*3))))
 	case 5:
 		if at.inRun {
 			if w.streamed[at.trace] { // of two it would be ambiguous which is reported
@@ -137,30 +137,30 @@ func (at place) someCall(from int) {
 			w.streamed[at.trace] = true
 		}
 		streaming := scoped("streaming")
-		one("a stream", w.tell(at.spanned(call, at.trace, at.parent, from, from+20, silent, streaming)),
-			w.tell(at.spanned(call, at.trace, at.parent, to, to, counts, streaming)))
+		one("a stream", w.add(at.spanned(call, at.trace, at.parent, from, from+20, silent, streaming)),
+			w.add(at.spanned(call, at.trace, at.parent, to, to, counts, streaming)))
 	case 6:
 		outer := at.spanned(call, at.trace, at.parent, from, to, scoped("framework"), counts)
 		first := at.spanned(call, at.trace, outer.span.SpanID, from+2, from+50, failed)
-		one("a call tried twice", w.tell(outer), w.tell(at.spanned(call, at.trace, outer.span.SpanID, from+100, to-2, counts)))
-		at.truthOf("a failed try", execution.Inference, execution.Failure, 0, 0, nil, false, w.tell(first))
+		one("a call tried twice", w.add(outer), w.add(at.spanned(call, at.trace, outer.span.SpanID, from+100, to-2, counts)))
+		at.truthOf("a failed try", execution.Inference, execution.Failure, 0, 0, nil, false, w.add(first))
 	case 7:
 		for i := range 2 + w.random.IntN(6) {
-			one(severalAlike, w.tell(at.spanned(call, at.trace, at.parent, from+i, to+i, scoped("framework"), counts)),
-				w.tell(at.spanned(call, newTrace(), "", from+i+2, to+i-2, counts)))
+			one(severalAlike, w.add(at.spanned(call, at.trace, at.parent, from+i, to+i, scoped("framework"), counts)),
+				w.add(at.spanned(call, newTrace(), "", from+i+2, to+i-2, counts)))
 		}
 	case 8:
 		output = 0
 		counts = uses(input, 0)
 		for i := range 2 + w.random.IntN(6) {
-			one("one of a batch of embeddings", w.tell(at.spanned(call, at.trace, at.parent, from+i, to+i, counts)))
+			one("one of a batch of embeddings", w.add(at.spanned(call, at.trace, at.parent, from+i, to+i, counts)))
 		}
 	}
 }
 
 // someRun makes a run of an agent, and what it does.
-func (w *world) someRun() {
-	at := place{world: w, scene: scene{w.began.Add(time.Duration(w.random.IntN(4000)) * time.Millisecond), newTrace()}, inRun: true}
+func (w *population) someRun() {
+	at := place{population: w, scene: scene{w.began.Add(time.Duration(w.random.IntN(4000)) * time.Millisecond), newTrace()}, inRun: true}
 	at.process = fmt.Sprint("process ", w.random.IntN(3))
 	at.agent, at.user, at.sesson = fmt.Sprint("agent ", w.random.IntN(4)), fmt.Sprint("user ", w.random.IntN(5)), fmt.Sprint("session ", w.random.IntN(9))
 	at.used = new([2]int64)
@@ -170,7 +170,7 @@ func (w *world) someRun() {
 	if w.random.IntN(2) == 0 { // a step below says whose it is
 		at.parent = root.span.SpanID
 		inner := at.spanned(step, at.trace, at.parent, 1, 59_000, says...)
-		w.tell(inner)
+		w.add(inner)
 		at.parent = inner.span.SpanID
 	} else {
 		root = at.spanned(run, at.trace, "", 0, 60_000, append(says, named(at.agent))...)
@@ -178,7 +178,7 @@ func (w *world) someRun() {
 	}
 	if w.random.IntN(2) == 0 {
 		between := at.in(at.trace).trace.span(w.id(), at.parent)
-		w.tell(piece{span: between})
+		w.add(piece{span: between})
 		at.parent = between.SpanID
 	}
 	for i := range 1 + w.random.IntN(4) {
@@ -186,8 +186,8 @@ func (w *world) someRun() {
 	}
 	if w.random.IntN(2) == 0 {
 		outer := at.spanned(tool, at.trace, at.parent, 20_000, 21_000, scoped("framework"))
-		at.truthOf("a tool's use", execution.Tool, execution.Success, 0, 0, nil, false, w.tell(outer),
-			w.tell(at.spanned(tool, at.trace, outer.span.SpanID, 20_001, 20_999)))
+		at.truthOf("a tool's use", execution.Tool, execution.Success, 0, 0, nil, false, w.add(outer),
+			w.add(at.spanned(tool, at.trace, outer.span.SpanID, 20_001, 20_999)))
 	}
 }
 
@@ -195,40 +195,40 @@ func (w *world) someRun() {
 // its calls, all of it, or more if the span of a call is missing.
 func (at place) reportsUsage(root piece) {
 	var more [2]int64
-	switch at.world.random.IntN(3) {
+	switch at.population.random.IntN(3) {
 	case 0:
-		at.truthOf("a run", execution.Agent, execution.Success, 0, 0, nil, true, at.world.tell(root))
+		at.truthOf("a run", execution.Agent, execution.Success, 0, 0, nil, true, at.population.add(root))
 		return
 	case 1:
-		more = [2]int64{at.world.random.Int64N(5000) + 1, at.world.random.Int64N(500) + 1}
+		more = [2]int64{at.population.random.Int64N(5000) + 1, at.population.random.Int64N(500) + 1}
 		asked := at.spanned(tool, at.trace, root.span.SpanID, 50, 60)
-		at.truthOf("a tool that an unknown call asked for", execution.Tool, execution.Success, 0, 0, nil, false, at.world.tell(asked))
+		at.truthOf("a tool that an unknown call asked for", execution.Tool, execution.Success, 0, 0, nil, false, at.population.add(asked))
 	}
 	uses(at.used[0]+more[0], at.used[1]+more[1])(&root)
-	at.truthOf("a run that says what it used", execution.Agent, execution.Success, more[0], more[1], nil, true, at.world.tell(root))
+	at.truthOf("a run that says what it used", execution.Agent, execution.Success, more[0], more[1], nil, true, at.population.add(root))
 }
 
-// newWorld returns a world with the given number of runs, and calls beside them.
-func newWorld(random *rand.Rand, runs int, change ...func(*world)) *world {
-	w := &world{random: random, price: 1, streamed: map[trace]bool{}, began: time.Now().UTC().Add(-5 * time.Minute).Truncate(time.Second)}
+// newPopulation returns a world with the given number of runs, and calls beside them.
+func newPopulation(random *rand.Rand, runs int, change ...func(*population)) *population {
+	w := &population{random: random, price: 1, streamed: map[trace]bool{}, began: time.Now().UTC().Add(-5 * time.Minute).Truncate(time.Second)}
 	for _, c := range change {
 		c(w)
 	}
 	for range runs {
 		w.someRun()
 		if random.IntN(3) == 0 { // neither agent nor user is known
-			at := place{world: w, scene: scene{w.began.Add(time.Duration(random.IntN(4000)) * time.Millisecond), newTrace()}}
+			at := place{population: w, scene: scene{w.began.Add(time.Duration(random.IntN(4000)) * time.Millisecond), newTrace()}}
 			at.process, at.agent, at.user = "process alone", execution.Unknown, execution.Unknown
 			output := int64(w.next)
 			at.truthOf("a call of nobody", execution.Inference, execution.Success, 7, output, nil, true,
-				w.tell(at.spanned(call, at.trace, "", 0, 500, uses(7, output))))
+				w.add(at.spanned(call, at.trace, "", 0, 500, uses(7, output))))
 		}
 	}
 	return w
 }
 
 // exports returns the world's pieces in any order and number of batches, some of them twice.
-func (w *world) exports() (batches []execution.Batch) {
+func (w *population) exports() (batches []execution.Batch) {
 	left := slices.Clone(w.pieces)
 	w.random.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
 	for len(left) > 0 {
@@ -243,7 +243,7 @@ func (w *world) exports() (batches []execution.Batch) {
 }
 
 // check compares what is stored with what happened.
-func (w *world) check(t tester, db database, heard []execution.Execution) {
+func (w *population) check(t tester, db database, heard []execution.Execution) {
 	t.Helper()
 	stored := map[string]string{}
 	for _, row := range naive(t, db, rowOfTwo, `SELECT execution_id, concat_ws(' ', kind, status, concat_ws('/', agent_name, user_id, session_id),
@@ -255,18 +255,18 @@ func (w *world) check(t tester, db database, heard []execution.Execution) {
 		stored[row[0]] = row[1]
 	}
 	wrong, alike := map[string]int{}, 0
-	told := map[string]bool{}
+	seen := map[string]bool{}
 	again := 0
 	for _, e := range heard {
-		if told[e.ID] {
+		if seen[e.ID] {
 			again++
 		}
-		told[e.ID] = true
+		seen[e.ID] = true
 	}
 	// Among several alike, both spans of one call may be settled before they
 	// are found to be one, and so may what is stored again while it settles.
-	if again > len(w.truths)/50 || len(told) > len(w.truths)+len(w.truths)/20 {
-		wrong[fmt.Sprintf("want %d settled, got %d, and %d of them twice", len(w.truths), len(told), again)]++
+	if again > len(w.truths)/50 || len(seen) > len(w.truths)+len(w.truths)/20 {
+		wrong[fmt.Sprintf("want %d settled, got %d, and %d of them twice", len(w.truths), len(seen), again)]++
 	}
 	for _, happened := range w.truths {
 		var got []string

@@ -16,7 +16,7 @@ import (
 )
 
 // maxUnknownTokens is the number of unknown agent tokens that may wait to be looked up at a time. Requests with further
-// ones are rejected at once, so that they do not queue up beside requests of known callers. The tokens that wait
+// ones are rejected immediately, so that they do not queue up beside requests of known callers. The tokens that wait
 // include those of agents just enrolled on another replica and, after the database was restored, those of all agents.
 const maxUnknownTokens = 128
 

@@ -19,7 +19,7 @@ import (
 	"github.com/watchbill/watchbill/internal/pause"
 )
 
-// crowd simulates all clients of the service at once: agents, clients that create deployments, send executions or run
+// workload simulates all clients of the service at once: agents, clients that create deployments, send executions or run
 // AI agents, and administrators who read and cancel.
 type workload struct {
 	t        *trial
@@ -40,20 +40,20 @@ type workload struct {
 // workloadSize is the number of clients of each kind and their rates.
 type workloadSize struct {
 	agents     int           // half of them hold their polls
-	twins      int           // agents that run twice, as where somebody copied a machine
+	duplicates int           // agents that run twice, as where somebody copied a machine
 	createEach time.Duration // between creates
 	loggers    int           // clients that send executions
 	logEach    time.Duration
 	batch      int // max executions per request
-	askers     int // clients that run AI agents
+	runners    int // clients that run AI agents
 	askEach    time.Duration
 	lookEach   time.Duration // between an administrator's reads
 	racers     int           // agents with several runs that try to claim each attempt at once
 }
 
 var usual = workloadSize{
-	agents: 20, twins: 4, createEach: 80 * time.Millisecond, loggers: 4, logEach: 40 * time.Millisecond, batch: 20,
-	askers: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond, racers: 2,
+	agents: 20, duplicates: 4, createEach: 80 * time.Millisecond, loggers: 4, logEach: 40 * time.Millisecond, batch: 20,
+	runners: 2, askEach: 100 * time.Millisecond, lookEach: 100 * time.Millisecond, racers: 2,
 }
 
 // The limits of every deployment of a trial. The lease is short, so that leases expire during a trial.
@@ -98,7 +98,7 @@ func (t *trial) gather(ctx context.Context, size workloadSize) (*workload, error
 	for i := range size.loggers {
 		c.making.Go(func() { c.every(making, fmt.Sprintf("log %d", i), size.logEach, c.client(false), c.log) })
 	}
-	for i := range size.askers {
+	for i := range size.runners {
 		c.making.Go(func() { c.every(making, fmt.Sprintf("ask %d", i), size.askEach, c.client(false), c.ask) })
 	}
 	for i := range size.racers {
@@ -192,15 +192,15 @@ func (c *workload) log(ctx context.Context, client *http.Client, random *rand.Ra
 		}
 		executions[i] = e
 	}
-	c.recorder.brought(ids...)
+	c.recorder.addSending(ids...)
 	for again := false; ; again = true {
-		answer, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
+		response, ok := c.insist(ctx, client, "/api/executions", c.t.tokens().ingest, nil, map[string]any{"executions": executions})
 		if !ok {
 			return
 		}
 		var took struct{ Accepted, Duplicates int }
-		if err := json.Unmarshal(answer, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
-			c.recorder.strange("of %d executions, brought again %v: %s", len(ids), again, answer)
+		if err := json.Unmarshal(response, &took); err != nil || took.Accepted+took.Duplicates != len(ids) || again && took.Accepted > 0 {
+			c.recorder.unexpected("of %d executions, brought again %v: %s", len(ids), again, response)
 			return
 		}
 		c.recorder.stored(ids...)
@@ -263,12 +263,12 @@ func (c *workload) insist(ctx context.Context, client *http.Client, path, token 
 	stay, give := context.WithTimeout(context.WithoutCancel(ctx), c.t.patience)
 	defer give()
 	for gap := 100 * time.Millisecond; ; gap = min(2*gap, time.Second) {
-		status, answer, err := c.post(stay, client, path, token, header, body)
+		status, response, err := c.post(stay, client, path, token, header, body)
 		if err == nil && status == http.StatusCreated {
-			return answer, true
+			return response, true
 		}
 		if err == nil && status < http.StatusInternalServerError && status != http.StatusTooManyRequests {
-			c.recorder.strange("POST %s: %d %.300s", path, status, answer)
+			c.recorder.unexpected("POST %s: %d %.300s", path, status, response)
 			return nil, false
 		}
 		if !pause.For(stay, gap) {
@@ -314,6 +314,6 @@ func send(ctx context.Context, client *http.Client, method, url, token string, h
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp.StatusCode, answer, errors.Join(err)
+	response, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	return resp.StatusCode, response, errors.Join(err)
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/watchbill/watchbill/internal/fleet"
 )
 
-// diary records what all clients saw and were sent.
+// recorder records what all clients saw and were sent.
 type recorder struct {
 	mu          sync.Mutex
-	stories     map[string]*story    // of deployments, by id
-	executions  map[string]bool      // by id; true once the API acknowledged that it is stored
-	tries       map[string]kindOfTry // requests by kind
+	deployments map[string]*deploymentLog // by id of the deployment
+	executions  map[string]bool           // by id; true once the API acknowledged that it is stored
+	tries       map[string]kindOfTry      // requests by kind
 	outages     []outage
 	distinct    map[string]bool // the reasons of outages, to show each once
 	inFlight    int             // requests with an unknown outcome
 	unexplained []string        // responses that must not occur
 }
 
-// story is what was seen of one deployment.
-type story struct {
+// deploymentLog is what was seen of one deployment.
+type deploymentLog struct {
 	acked    time.Time               // when the API acknowledged it; zero if it did not
 	finished bool                    // as far as is known
 	claims   map[int]map[string]bool // the claims accepted by the server, by attempt
@@ -46,16 +46,16 @@ const (
 
 func newRecorder() *recorder {
 	return &recorder{
-		stories: map[string]*story{}, executions: map[string]bool{}, tries: map[string]kindOfTry{}, distinct: map[string]bool{},
+		deployments: map[string]*deploymentLog{}, executions: map[string]bool{}, tries: map[string]kindOfTry{}, distinct: map[string]bool{},
 	}
 }
 
-// story returns the story of a deployment. d.mu must be held.
-func (d *recorder) story(id string) *story {
-	s := d.stories[id]
+// deploymentLog returns the log of a deployment. d.mu must be held.
+func (d *recorder) deploymentLog(id string) *deploymentLog {
+	s := d.deployments[id]
 	if s == nil {
-		s = &story{claims: map[int]map[string]bool{}}
-		d.stories[id] = s
+		s = &deploymentLog{claims: map[int]map[string]bool{}}
+		d.deployments[id] = s
 	}
 	return s
 }
@@ -75,8 +75,8 @@ func (d *recorder) note(kind, reason string, at time.Time) {
 	d.tries[kind] = t
 }
 
-// strange records a response that must not occur.
-func (d *recorder) strange(format string, args ...any) {
+// unexpected records a response that must not occur.
+func (d *recorder) unexpected(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.unexplained) < maxUnexplained {
@@ -84,8 +84,8 @@ func (d *recorder) strange(format string, args ...any) {
 	}
 }
 
-// brought records that executions are being sent; stored records that the API acknowledged them.
-func (d *recorder) brought(ids ...string) {
+// addSending records that executions are being sent; stored records that the API acknowledged them.
+func (d *recorder) addSending(ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
@@ -108,18 +108,18 @@ func (d *recorder) made(at time.Time, ids ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, id := range ids {
-		if s := d.story(id); s.acked.IsZero() {
+		if s := d.deploymentLog(id); s.acked.IsZero() {
 			s.acked = at
 		}
 	}
 }
 
-// saw records what a client saw of a deployment.
-func (d *recorder) saw(id string, asked, answered time.Time, status fleet.Status, attempt int) {
+// see records what a client saw of a deployment.
+func (d *recorder) see(id string, asked, answered time.Time, status fleet.Status, attempt int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.story(id)
-	s.events = append(s.events, event{asked: asked, answered: answered, saw: &sight{status: status, attempt: attempt}})
+	s := d.deploymentLog(id)
+	s.events = append(s.events, event{asked: asked, answered: answered, seen: &snapshot{status: status, attempt: attempt}})
 	s.finished = s.finished || status.Finished()
 }
 
@@ -127,7 +127,7 @@ func (d *recorder) saw(id string, asked, answered time.Time, status fleet.Status
 func (d *recorder) did(id string, e event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.story(id)
+	s := d.deploymentLog(id)
 	s.events = append(s.events, e)
 	if !e.known() {
 		d.inFlight++
@@ -169,7 +169,7 @@ func (d *recorder) failures(from, to time.Time, kinds ...string) (n int) {
 // unfinished returns the acknowledged deployments that no client has seen finished.
 func (d *recorder) unfinished() (ids []string) {
 	d.look(func(d *recorder) {
-		for id, s := range d.stories {
+		for id, s := range d.deployments {
 			if !s.acked.IsZero() && !s.finished {
 				ids = append(ids, id)
 			}
@@ -182,7 +182,7 @@ func (d *recorder) unfinished() (ids []string) {
 // doubleClaims counts runs that were given an attempt that another run has too.
 func (d *recorder) doubleClaims() (n int) {
 	d.look(func(d *recorder) {
-		for _, s := range d.stories {
+		for _, s := range d.deployments {
 			for _, claims := range s.claims {
 				n += len(claims) - 1
 			}

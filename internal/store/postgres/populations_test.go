@@ -38,7 +38,7 @@ func TestRandomTracesAreStoredExactly(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			db := newDatabase(t)
-			w := newWorld(rand.New(rand.NewPCG(seed, 0)), 40)
+			w := newPopulation(rand.New(rand.NewPCG(seed, 0)), 40)
 			o := &settling{db: db}
 			var mu sync.Mutex
 			hear := func(some []execution.Execution) {
@@ -106,7 +106,7 @@ func TestRandomTracesAreRepricedAndErased(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	db := newDatabase(t)
-	w := newWorld(rand.New(rand.NewPCG(seed, 0)), 40, func(w *world) { w.price, w.erased, w.storedBefore = 2, true, map[string]bool{} })
+	w := newPopulation(rand.New(rand.NewPCG(seed, 0)), 40, func(w *population) { w.price, w.erased, w.storedBefore = 2, true, map[string]bool{} })
 	o, s := &settling{db: db}, newExecutions(t, db)
 	double := func(e *execution.Execution) {
 		if byTokens(e); e.Cost != nil {
