@@ -31,6 +31,60 @@ func (e AgentState) Valid() bool {
 	}
 }
 
+// Defines values for AlertListStatus.
+const (
+	AlertListStatusSuccess AlertListStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the AlertListStatus enum.
+func (e AlertListStatus) Valid() bool {
+	switch e {
+	case AlertListStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AlertSource.
+const (
+	AlertSourceAlertmanager AlertSource = "alertmanager"
+	AlertSourcePrometheus   AlertSource = "prometheus"
+)
+
+// Valid indicates whether the value is a known member of the AlertSource enum.
+func (e AlertSource) Valid() bool {
+	switch e {
+	case AlertSourceAlertmanager:
+		return true
+	case AlertSourcePrometheus:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AlertState.
+const (
+	AlertStateFiring     AlertState = "firing"
+	AlertStatePending    AlertState = "pending"
+	AlertStateSuppressed AlertState = "suppressed"
+)
+
+// Valid indicates whether the value is a known member of the AlertState enum.
+func (e AlertState) Valid() bool {
+	switch e {
+	case AlertStateFiring:
+		return true
+	case AlertStatePending:
+		return true
+	case AlertStateSuppressed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CostGroupBy.
 const (
 	CostGroupByAgent CostGroupBy = "agent"
@@ -625,6 +679,62 @@ type AgentOptions = json.RawMessage
 
 // AgentState `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 type AgentState string
+
+// Alert defines model for Alert.
+type Alert struct {
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Labels The other labels, at most 30.
+	Labels map[string]string `json:"labels"`
+	Name   string            `json:"name"`
+
+	// RunbookURL Of http or https.
+	RunbookURL string `json:"runbook_url,omitempty,omitzero"`
+
+	// Severity The label `severity`, in lower case; empty without one.
+	Severity string    `json:"severity"`
+	Since    time.Time `json:"since"`
+
+	// SourceURL The rule's expression in Prometheus; of http or https.
+	SourceURL string `json:"source_url,omitempty,omitzero"`
+
+	// State Pending alerts do not hold for long enough yet; suppressed ones are silenced or inhibited.
+	State   AlertState `json:"state"`
+	Summary string     `json:"summary,omitempty,omitzero"`
+}
+
+// AlertList Example: {"alerts":[{"labels":{"namespace":"watchbill"},"name":"WatchbillSlow","severity":"critical","since":"2026-11-30T08:58:00Z","state":"firing","summary":"Requests are slow"}],"configured":true,"firing":1,"read_at":"2026-11-30T09:00:00Z","source":"prometheus","status":"success","total":1}
+type AlertList struct {
+	Alerts []Alert `json:"alerts"`
+
+	// Configured Whether the server has `--alerts-url`.
+	Configured bool `json:"configured"`
+
+	// Fault Why the alerts are not known.
+	Fault string `json:"fault,omitempty,omitzero"`
+
+	// Firing Firing alerts among them.
+	Firing int32 `json:"firing"`
+
+	// ReadAt When the alerts were read.
+	ReadAt time.Time   `json:"read_at"`
+	Source AlertSource `json:"source,omitempty,omitzero"`
+
+	// Status Always `success`; errors are problem documents.
+	Status AlertListStatus `json:"status"`
+
+	// Total Active alerts, including those that are not listed.
+	Total int32 `json:"total"`
+}
+
+// AlertListStatus Always `success`; errors are problem documents.
+type AlertListStatus string
+
+// AlertSource defines model for AlertSource.
+type AlertSource string
+
+// AlertState Pending alerts do not hold for long enough yet; suppressed ones are silenced or inhibited.
+type AlertState string
 
 // AppliedPrice What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
 // price. `in_force` is false if the cost comes from another version of the table, `price_version` of the execution.

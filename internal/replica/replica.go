@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/alerts"
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/enrollment"
@@ -58,6 +59,7 @@ type Replica struct {
 	feed        *live.Feed
 	sessions    *session.Sessions
 	codes       *session.Codes     // of sign-in links
+	alerts      *alerts.Reader
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // makes clients send their next request to another replica
@@ -142,12 +144,16 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	}
 	r.sessions = session.New(session.Options{Store: postgres.NewSessions(r.db), Now: now, Random: rand.Reader, Ended: r.live.Wake})
 	r.codes = session.NewCodes(now, rand.Reader)
+	r.alerts, err = alerts.New(alerts.Options{URL: config.AlertsURL, TokenFile: config.AlertsTokenFile, Now: now})
+	if err != nil {
+		return nil, err
+	}
 	bodies, answers := config.budgets(memoryLimit())
 	handler, err := server.New(server.Options{
 		BodyMemory: bodies, AnswerMemory: answers,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: observedDeployments{r.deployments, r.feed}, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements:  postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
-		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db),
+		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db), Alerts: r.alerts,
 		Ledger: r.executions.ledger, Executions: r.executions.apiStore(), Gateway: r.executions.gateway,
 		Pseudonym: r.executions.pseudonym(), PriceOf: r.executions.priceOf,
 		Traces: otlp.New(otlp.Options{

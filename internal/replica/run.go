@@ -250,6 +250,9 @@ func (r *Replica) close() {
 	if r.reviewer != nil {
 		r.reviewer.Close()
 	}
+	if r.alerts != nil {
+		r.alerts.Close()
+	}
 	if r.db != nil {
 		r.db.Close()
 	}

@@ -85,6 +85,7 @@ func newFixture(t testing.TB) *fixture {
 		"GET /api/admin/executions":                {path: "/api/admin/executions?agent=a"},
 		"GET /api/admin/executions/{execution_id}": {path: "/api/admin/executions/e"},
 		"DELETE /api/admin/users/{user_id}":        {path: "/api/admin/users/u"},
+		"GET /api/admin/alerts":                    {path: "/api/admin/alerts"},
 		"GET /api/admin/names":                     {path: "/api/admin/names"},
 		"DELETE /api/admin/names/agent/{name}":     {path: "/api/admin/names/agent/n"},
 		"DELETE /api/admin/names/model/{name}":     {path: "/api/admin/names/model/n"},

@@ -25,6 +25,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/fleet"
 	"github.com/watchbill/watchbill/internal/server/ingest"
 	"github.com/watchbill/watchbill/internal/server/live"
+	"github.com/watchbill/watchbill/internal/server/operations"
 	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/server/reports"
 	"github.com/watchbill/watchbill/internal/server/sessions"
@@ -79,6 +80,7 @@ type Options struct {
 	UnreadCount   func(name string)
 	TrafficSeries traffic.Series
 	Events        traffic.Events
+	Alerts        operations.Alerts
 	// PriceOf, if not nil, returns the price of an execution in the price list in force.
 	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
 	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
@@ -126,6 +128,7 @@ type Server struct {
 	sessions   *sessions.API
 	live       *live.API
 	traffic    *traffic.API
+	operations *operations.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, answer []byte)
 
@@ -209,6 +212,7 @@ func New(opts Options) (*Server, error) {
 			Hub: opts.Live, IsOver: opts.Sessions.IsOver, Observe: opts.LiveEnds, Now: opts.Now, Jitter: opts.Jitter,
 		}),
 		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
+		operations: operations.New(operations.Options{Alerts: opts.Alerts}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
 			Log: opts.Log, Now: opts.Now, Random: opts.Random,
