@@ -116,6 +116,7 @@ WATCHBILL_SERVER and ADMIN_TOKEN.`,
 		executionsCommand(std, env),
 		costsCommand(std, env),
 		reportCommand(std, env),
+		alertsCommand(std, env),
 	)
 	addGroup(root, "Run Watchbill:",
 		devCommand(std),

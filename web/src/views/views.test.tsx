@@ -5,6 +5,7 @@ import { Money, Name, Status } from "../ui/bits";
 import { sorted } from "../ui/table";
 import { grouped } from "./agents";
 import { filtersOf } from "./executions";
+import { toneOf, worst } from "./parts/alerts";
 import { parseSpec } from "./parts/createdeployment";
 import { append } from "./parts/log";
 import { monthToDate } from "./parts/spend";
@@ -32,6 +33,23 @@ describe("Status", () => {
   it("says the state in words", () => {
     render(<Status of="timed_out" />);
     expect(screen.getByText("Timed out").className).toContain("bad");
+  });
+});
+
+describe("alerts", () => {
+  const alert = (state: "firing" | "pending" | "suppressed", severity: string) => ({ state, severity });
+  it("are red where somebody must act, and gray where nobody need", () => {
+    expect(toneOf(alert("firing", "critical"))).toBe("bad");
+    expect(toneOf(alert("firing", "warning"))).toBe("warn");
+    expect(toneOf(alert("firing", ""))).toBe("warn");
+    expect(toneOf(alert("firing", "none"))).toBe("none");
+    expect(toneOf(alert("suppressed", "critical"))).toBe("none");
+    expect(toneOf(alert("pending", "critical"))).toBe("none");
+  });
+  it("are as urgent as the worst", () => {
+    expect(worst([])).toBe("ok");
+    expect(worst([alert("firing", "none"), alert("suppressed", "critical")])).toBe("ok");
+    expect(worst([alert("firing", "warning"), alert("firing", "critical")])).toBe("bad");
   });
 });
 
