@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/logging"
@@ -81,8 +82,12 @@ type Options struct {
 	TrafficSeries traffic.Series
 	Events        traffic.Events
 	Alerts        operations.Alerts
+	Replicas      operations.Replicas
+	Replica       string // the name of this replica
+	DatabaseUsage operations.Database
 	// PriceOf, if not nil, returns the price of an execution in the price list in force.
 	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
+	Prices  func() *prices.List // returns the prices in force
 	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
 	Strains func() []string
 
@@ -198,7 +203,7 @@ func New(opts Options) (*Server, error) {
 			Log: opts.Log, Now: opts.Now, Random: opts.Random, Jitter: opts.Jitter,
 		}),
 		executions: executions.New(executions.Options{
-			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now, PriceOf: opts.PriceOf,
+			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now, PriceOf: opts.PriceOf, Prices: opts.Prices,
 		}),
 		reports: reports.New(reports.Options{
 			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
@@ -211,8 +216,8 @@ func New(opts Options) (*Server, error) {
 		live: live.New(live.Options{
 			Hub: opts.Live, IsOver: opts.Sessions.IsOver, Observe: opts.LiveEnds, Now: opts.Now, Jitter: opts.Jitter,
 		}),
-		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
-		operations: operations.New(operations.Options{Alerts: opts.Alerts}),
+		traffic:    traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
+		operations: operations.New(operations.Options{Alerts: opts.Alerts, Replicas: opts.Replicas, Replica: opts.Replica, Database: opts.DatabaseUsage, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
 			Log: opts.Log, Now: opts.Now, Random: opts.Random,
