@@ -8,6 +8,7 @@ import { filtersOf } from "./executions";
 import { toneOf, worst } from "./parts/alerts";
 import { parseSpec } from "./parts/createdeployment";
 import { append } from "./parts/log";
+import { conditions, rateOf } from "./parts/prices";
 import { monthToDate } from "./parts/spend";
 import { extent, flatten } from "./parts/trace";
 import { pairs } from "./report";
@@ -50,6 +51,37 @@ describe("alerts", () => {
     expect(worst([])).toBe("ok");
     expect(worst([alert("firing", "none"), alert("suppressed", "critical")])).toBe("ok");
     expect(worst([alert("firing", "warning"), alert("firing", "critical")])).toBe("bad");
+  });
+});
+
+describe("prices", () => {
+  const price = {
+    match: ["m"],
+    providers: [],
+    elsewhere: "never",
+    usd_per_million_tokens: { input: 2, output: 8, cache_read: 0 },
+    version: "v",
+    line: 1,
+  } as Schemas["ListedPrice"];
+  it("have the price of the input where a kind has none of its own, also if that is free", () => {
+    expect(rateOf(price.usd_per_million_tokens, "cache_write")).toBe(2);
+    expect(rateOf(price.usd_per_million_tokens, "cache_read")).toBe(0);
+    expect(rateOf({}, "output")).toBeUndefined();
+  });
+  it("say under which conditions they change", () => {
+    expect(
+      conditions({
+        ...price,
+        tiers: [{ above_input_tokens: 1000, usd_per_million_tokens: { input: 4, output: 16 } }],
+        service_tiers: [{ name: "batch", factor: "0.5" }],
+        hours: [{ days: ["sun", "sat"], from_minute: 60, until_minute: 1439, factor: "0.1" }],
+      }),
+    ).toEqual([
+      "above 1,000 input tokens: 4 in, 16 out",
+      "batch: × 0.5",
+      "sun, sat 01:00 to 23:59 UTC: × 0.1",
+    ]);
+    expect(conditions(price)).toEqual([]);
   });
 });
 
