@@ -8,6 +8,7 @@ import { filtersOf } from "./executions";
 import { toneOf, worst } from "./parts/alerts";
 import { parseSpec } from "./parts/createdeployment";
 import { append } from "./parts/log";
+import { newestOfEach } from "./parts/objectives";
 import { conditions, rateOf } from "./parts/prices";
 import { monthToDate } from "./parts/spend";
 import { extent, flatten } from "./parts/trace";
@@ -51,6 +52,14 @@ describe("alerts", () => {
     expect(worst([])).toBe("ok");
     expect(worst([alert("firing", "none"), alert("suppressed", "critical")])).toBe("ok");
     expect(worst([alert("firing", "warning"), alert("firing", "critical")])).toBe("bad");
+  });
+});
+
+describe("newestOfEach", () => {
+  it("takes one report of each name, the newest, up to a number", () => {
+    const of = (namespace: string, name: string, id: number) => ({ namespace, name, id });
+    const all = [of("", "a", 9), of("team", "a", 8), of("", "a", 7), of("", "b", 6), of("", "c", 5)];
+    expect(newestOfEach(all, 3).map((r) => r.id)).toEqual([9, 8, 6]);
   });
 });
 
