@@ -117,6 +117,7 @@ WATCHBILL_SERVER and ADMIN_TOKEN.`,
 		costsCommand(std, env),
 		reportCommand(std, env),
 		alertsCommand(std, env),
+		replicasCommand(std, env),
 	)
 	addGroup(root, "Run Watchbill:",
 		devCommand(std),
