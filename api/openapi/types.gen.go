@@ -31,6 +31,60 @@ func (e AgentState) Valid() bool {
 	}
 }
 
+// Defines values for AlertListStatus.
+const (
+	AlertListStatusSuccess AlertListStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the AlertListStatus enum.
+func (e AlertListStatus) Valid() bool {
+	switch e {
+	case AlertListStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AlertSource.
+const (
+	AlertSourceAlertmanager AlertSource = "alertmanager"
+	AlertSourcePrometheus   AlertSource = "prometheus"
+)
+
+// Valid indicates whether the value is a known member of the AlertSource enum.
+func (e AlertSource) Valid() bool {
+	switch e {
+	case AlertSourceAlertmanager:
+		return true
+	case AlertSourcePrometheus:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AlertState.
+const (
+	AlertStateFiring     AlertState = "firing"
+	AlertStatePending    AlertState = "pending"
+	AlertStateSuppressed AlertState = "suppressed"
+)
+
+// Valid indicates whether the value is a known member of the AlertState enum.
+func (e AlertState) Valid() bool {
+	switch e {
+	case AlertStateFiring:
+		return true
+	case AlertStatePending:
+		return true
+	case AlertStateSuppressed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CostGroupBy.
 const (
 	CostGroupByAgent CostGroupBy = "agent"
@@ -91,6 +145,21 @@ func (e CreateReportRequestCompareWith) Valid() bool {
 	}
 }
 
+// Defines values for DatabaseUsageStatus.
+const (
+	DatabaseUsageStatusSuccess DatabaseUsageStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the DatabaseUsageStatus enum.
+func (e DatabaseUsageStatus) Valid() bool {
+	switch e {
+	case DatabaseUsageStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeploymentStatus.
 const (
 	DeploymentStatusCancelled DeploymentStatus = "cancelled"
@@ -129,6 +198,8 @@ const (
 	EventKindDeploymentCreated EventKind = "deployment_created"
 	EventKindDeploymentEnded   EventKind = "deployment_ended"
 	EventKindNameRegistered    EventKind = "name_registered"
+	EventKindReplicaStarted    EventKind = "replica_started"
+	EventKindReplicaStopped    EventKind = "replica_stopped"
 	EventKindReportCreated     EventKind = "report_created"
 	EventKindUserErased        EventKind = "user_erased"
 )
@@ -147,6 +218,10 @@ func (e EventKind) Valid() bool {
 	case EventKindDeploymentEnded:
 		return true
 	case EventKindNameRegistered:
+		return true
+	case EventKindReplicaStarted:
+		return true
+	case EventKindReplicaStopped:
 		return true
 	case EventKindReportCreated:
 		return true
@@ -325,6 +400,24 @@ func (e MetricsSeriesGroupBy) Valid() bool {
 	}
 }
 
+// Defines values for MissingPrice.
+const (
+	MissingPriceNoPattern MissingPrice = "no_pattern"
+	MissingPriceOtherTime MissingPrice = "other_time"
+)
+
+// Valid indicates whether the value is a known member of the MissingPrice enum.
+func (e MissingPrice) Valid() bool {
+	switch e {
+	case MissingPriceNoPattern:
+		return true
+	case MissingPriceOtherTime:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NameKind.
 const (
 	NameKindAgent NameKind = "agent"
@@ -376,6 +469,81 @@ func (e NewExecutionUsage0) Valid() bool {
 	case NewExecutionUsage0Reported:
 		return true
 	case NewExecutionUsage0Unknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceElsewhere.
+const (
+	PriceElsewhereNever   PriceElsewhere = "never"
+	PriceElsewhereUnknown PriceElsewhere = "unknown"
+	PriceElsewhereUnnamed PriceElsewhere = "unnamed"
+)
+
+// Valid indicates whether the value is a known member of the PriceElsewhere enum.
+func (e PriceElsewhere) Valid() bool {
+	switch e {
+	case PriceElsewhereNever:
+		return true
+	case PriceElsewhereUnknown:
+		return true
+	case PriceElsewhereUnnamed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PriceListStatus.
+const (
+	PriceListStatusSuccess PriceListStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the PriceListStatus enum.
+func (e PriceListStatus) Valid() bool {
+	switch e {
+	case PriceListStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplicaListStatus.
+const (
+	ReplicaListStatusSuccess ReplicaListStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the ReplicaListStatus enum.
+func (e ReplicaListStatus) Valid() bool {
+	switch e {
+	case ReplicaListStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReplicaState.
+const (
+	ReplicaStateDegraded ReplicaState = "degraded"
+	ReplicaStateLost     ReplicaState = "lost"
+	ReplicaStateOk       ReplicaState = "ok"
+	ReplicaStateStopped  ReplicaState = "stopped"
+)
+
+// Valid indicates whether the value is a known member of the ReplicaState enum.
+func (e ReplicaState) Valid() bool {
+	switch e {
+	case ReplicaStateDegraded:
+		return true
+	case ReplicaStateLost:
+		return true
+	case ReplicaStateOk:
+		return true
+	case ReplicaStateStopped:
 		return true
 	default:
 		return false
@@ -626,6 +794,62 @@ type AgentOptions = json.RawMessage
 // AgentState `late` when the agent has not polled for one and a half of its last poll interval, `offline` after six, or if it has never polled.
 type AgentState string
 
+// Alert defines model for Alert.
+type Alert struct {
+	Description string `json:"description,omitempty,omitzero"`
+
+	// Labels The other labels, at most 30.
+	Labels map[string]string `json:"labels"`
+	Name   string            `json:"name"`
+
+	// RunbookURL Of http or https.
+	RunbookURL string `json:"runbook_url,omitempty,omitzero"`
+
+	// Severity The label `severity`, in lower case; empty without one.
+	Severity string    `json:"severity"`
+	Since    time.Time `json:"since"`
+
+	// SourceURL The rule's expression in Prometheus; of http or https.
+	SourceURL string `json:"source_url,omitempty,omitzero"`
+
+	// State Pending alerts do not hold for long enough yet; suppressed ones are silenced or inhibited.
+	State   AlertState `json:"state"`
+	Summary string     `json:"summary,omitempty,omitzero"`
+}
+
+// AlertList Example: {"alerts":[{"labels":{"namespace":"watchbill"},"name":"WatchbillSlow","severity":"critical","since":"2026-11-30T08:58:00Z","state":"firing","summary":"Requests are slow"}],"configured":true,"firing":1,"read_at":"2026-11-30T09:00:00Z","source":"prometheus","status":"success","total":1}
+type AlertList struct {
+	Alerts []Alert `json:"alerts"`
+
+	// Configured Whether the server has `--alerts-url`.
+	Configured bool `json:"configured"`
+
+	// Fault Why the alerts are not known.
+	Fault string `json:"fault,omitempty,omitzero"`
+
+	// Firing Firing alerts among them.
+	Firing int32 `json:"firing"`
+
+	// ReadAt When the alerts were read.
+	ReadAt time.Time   `json:"read_at"`
+	Source AlertSource `json:"source,omitempty,omitzero"`
+
+	// Status Always `success`; errors are problem documents.
+	Status AlertListStatus `json:"status"`
+
+	// Total Active alerts, including those that are not listed.
+	Total int32 `json:"total"`
+}
+
+// AlertListStatus Always `success`; errors are problem documents.
+type AlertListStatus string
+
+// AlertSource defines model for AlertSource.
+type AlertSource string
+
+// AlertState Pending alerts do not hold for long enough yet; suppressed ones are silenced or inhibited.
+type AlertState string
+
 // AppliedPrice What the price table in force charges for the execution's model, provider, tier, region and time. Left out where it has no
 // price. `in_force` is false if the cost comes from another version of the table, `price_version` of the execution.
 type AppliedPrice struct {
@@ -759,6 +983,24 @@ type DatabaseMetrics struct {
 	// Queries By name, the slowest first.
 	Queries []QueryMetrics `json:"queries"`
 }
+
+// DatabaseUsage defines model for DatabaseUsage.
+type DatabaseUsage struct {
+	// Bytes Of the whole database.
+	Bytes   int64        `json:"bytes"`
+	Indexes []IndexUsage `json:"indexes"`
+	ReadAt  time.Time    `json:"read_at"`
+
+	// Since When the scans were last reset; left out if never.
+	Since time.Time `json:"since,omitempty,omitzero"`
+
+	// Status Always `success`; errors are problem documents.
+	Status DatabaseUsageStatus `json:"status"`
+	Tables []TableUsage        `json:"tables"`
+}
+
+// DatabaseUsageStatus Always `success`; errors are problem documents.
+type DatabaseUsageStatus string
 
 // Deployment Example: {"agent_id":"edge-eu-017","attempt":2,"attempts":[{"attempt":1,"finished_at":"2026-01-15T09:29:20Z","message":"exit status 1","started_at":"2026-01-15T09:29:10Z","status":"failed"},{"attempt":2,"started_at":"2026-01-15T09:30:00Z","status":"running"}],"available_at":"2026-01-15T09:29:30Z","created_at":"2026-01-15T09:29:00Z","group_id":"0197a1b2-7c3d-7e4f-8a5b-000000000001","id":"0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b","lease_expires_at":"2026-01-15T09:35:00Z","lease_seconds":300,"max_attempts":3,"message":"pulling image","name":"app 1.4.2","progress":42,"spec":{"image":"registry.example/app:1.4.2"},"started_at":"2026-01-15T09:29:10Z","status":"running"}
 type Deployment struct {
@@ -1020,10 +1262,10 @@ type Event struct {
 	DeploymentID string    `json:"deployment_id,omitempty,omitzero"`
 	Kind         EventKind `json:"kind"`
 
-	// Message What the agent said of it, at most 1024 characters.
+	// Message What the agent said of it, at most 1024 characters, or the version of the replica.
 	Message string `json:"message,omitempty,omitzero"`
 
-	// Name Of the agent, deployment, report, or the agent or model of executions.
+	// Name Of the agent, deployment, report or replica, or the agent or model of executions.
 	Name string `json:"name,omitempty,omitzero"`
 
 	// ReportID The report.
@@ -1540,6 +1782,14 @@ type HealthRequests struct {
 // Example: 0197a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b
 type ID = string
 
+// IndexUsage defines model for IndexUsage.
+type IndexUsage struct {
+	Bytes int64  `json:"bytes"`
+	Name  string `json:"name"`
+	Scans int64  `json:"scans"`
+	Table string `json:"table"`
+}
+
 // JSONValue Any JSON value.
 type JSONValue = json.RawMessage
 
@@ -1584,6 +1834,41 @@ type LatencyObjective struct {
 // LeaseSeconds How long a claim or renewal holds, in seconds. Agents renew at a third of it.
 type LeaseSeconds = int32
 
+// ListedPrice defines model for ListedPrice.
+type ListedPrice struct {
+	// CheckedOn The day of the last check, such as 2026-11-30.
+	CheckedOn string `json:"checked_on,omitempty,omitzero"`
+
+	// Elsewhere Whether the price also applies if no provider is named, or an unknown one.
+	Elsewhere PriceElsewhere `json:"elsewhere"`
+
+	// File Of a shipped price.
+	File string `json:"file,omitempty,omitzero"`
+
+	// From Since when it applies.
+	From  time.Time    `json:"from,omitempty,omitzero"`
+	Hours []PriceHours `json:"hours,omitempty,omitzero"`
+	Line  int32        `json:"line"`
+
+	// Match Names and patterns of models.
+	Match []string `json:"match"`
+
+	// Providers Empty for any.
+	Providers    []string           `json:"providers"`
+	ServiceTiers []PriceServiceTier `json:"service_tiers,omitempty,omitzero"`
+
+	// Source Where the figures are from.
+	Source string      `json:"source,omitempty,omitzero"`
+	Tiers  []PriceTier `json:"tiers,omitempty,omitzero"`
+	Until  time.Time   `json:"until,omitempty,omitzero"`
+
+	// USDPerMillionTokens By kind of token: input, output, and the kinds with another price than the one that they are part of.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens"`
+
+	// Version Of the table that it is from.
+	Version string `json:"version"`
+}
+
 // LogChunk Output as the command wrote it, at most 256 KiB.
 //
 // Example: pulling image
@@ -1593,6 +1878,20 @@ type LogChunk = string
 type LogPosition struct {
 	// NextOffset Where the next chunk begins, in bytes.
 	NextOffset int64 `json:"next_offset"`
+}
+
+// LookedUpPrice How the price of the model was found, and what it is after the factors of region, tier and hour.
+type LookedUpPrice struct {
+	// Factor What the listed price was multiplied by.
+	Factor string `json:"factor,omitempty,omitzero"`
+
+	// Model The pattern that matches.
+	Model    string      `json:"model"`
+	Provider string      `json:"provider,omitempty,omitzero"`
+	Tiers    []PriceTier `json:"tiers,omitempty,omitzero"`
+
+	// USDPerMillionTokens By kind of token: input, output, and the kinds with another price than the one that they are part of.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens"`
 }
 
 // MaxAttempts How often it is tried.
@@ -1634,6 +1933,9 @@ type MetricsSeries struct {
 
 // MetricsSeriesGroupBy defines model for MetricsSeriesGroupBy.
 type MetricsSeriesGroupBy string
+
+// MissingPrice Why a model has no price. No pattern matches its name, or the prices are for other times.
+type MissingPrice string
 
 // Name Example: {"kind":"agent","name":"planner","since":"2026-11-30T09:00:00Z"}
 type Name struct {
@@ -1995,6 +2297,72 @@ type PreviousReport struct {
 	Window Window `json:"window"`
 }
 
+// PriceElsewhere Whether the price also applies if no provider is named, or an unknown one.
+type PriceElsewhere string
+
+// PriceHours The price of requests that begin at a time of day, in UTC.
+type PriceHours struct {
+	Days []string `json:"days"`
+
+	// Factor Of the usual price.
+	Factor string `json:"factor,omitempty,omitzero"`
+
+	// FromMinute Since midnight.
+	FromMinute int32 `json:"from_minute"`
+
+	// UntilMinute Since midnight; exclusive.
+	UntilMinute int32 `json:"until_minute"`
+
+	// USDPerMillionTokens By kind of token: input, output, and the kinds with another price than the one that they are part of.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens,omitempty,omitzero"`
+}
+
+// PriceList defines model for PriceList.
+type PriceList struct {
+	// Applied How the price of the model was found, and what it is after the factors of region, tier and hour.
+	Applied LookedUpPrice `json:"applied,omitempty,omitzero"`
+	At      time.Time     `json:"at"`
+
+	// Missing Why a model has no price. No pattern matches its name, or the prices are for other times.
+	Missing MissingPrice `json:"missing,omitempty,omitzero"`
+
+	// NextCursor Where the next page begins. Absent on the last page.
+	NextCursor string `json:"next_cursor,omitempty,omitzero"`
+
+	// Prices In the order in which they are tried; at most one with `model`.
+	Prices []ListedPrice `json:"prices"`
+
+	// Status Always `success`; errors are problem documents.
+	Status PriceListStatus `json:"status"`
+
+	// Total Prices that match.
+	Total int32 `json:"total"`
+
+	// Version Of the price table, as in the `price_version` of executions.
+	Version string `json:"version"`
+}
+
+// PriceListStatus Always `success`; errors are problem documents.
+type PriceListStatus string
+
+// PriceServiceTier defines model for PriceServiceTier.
+type PriceServiceTier struct {
+	// Factor Of the usual price.
+	Factor string `json:"factor,omitempty,omitzero"`
+	Name   string `json:"name"`
+
+	// USDPerMillionTokens By kind of token: input, output, and the kinds with another price than the one that they are part of.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens,omitempty,omitzero"`
+}
+
+// PriceTier The price of the whole request if it has more input tokens.
+type PriceTier struct {
+	AboveInputTokens int64 `json:"above_input_tokens"`
+
+	// USDPerMillionTokens By kind of token: input, output, and the kinds with another price than the one that they are part of.
+	USDPerMillionTokens map[string]float64 `json:"usd_per_million_tokens"`
+}
+
 // Problem An error (RFC 9457).
 //
 // Example: {"code":"invalid_field","detail":"lease_seconds must be between 5 and 86400","field":"lease_seconds","status":400,"title":"Bad Request","type":"about:blank"}
@@ -2113,6 +2481,51 @@ type RejectedExecution struct {
 	// Detail What is wrong, for people.
 	Detail string `json:"detail"`
 }
+
+// Replica defines model for Replica.
+type Replica struct {
+	// Faults Why it is degraded.
+	Faults []string `json:"faults"`
+
+	// Name Its host and a random part; another one after each start.
+	Name string `json:"name"`
+
+	// Pool Its connections to the database.
+	Pool ReplicaPool `json:"pool"`
+
+	// SeenAt When it last stored its state.
+	SeenAt    time.Time    `json:"seen_at"`
+	StartedAt time.Time    `json:"started_at"`
+	State     ReplicaState `json:"state"`
+
+	// StoppedAt When it shut down.
+	StoppedAt time.Time `json:"stopped_at,omitempty,omitzero"`
+
+	// This Whether it sent this response.
+	This    bool   `json:"this"`
+	Version string `json:"version"`
+}
+
+// ReplicaList Example: {"replicas":[{"faults":[],"name":"watchbill-7c9d-x2x4k-0f3a9b1c2d3e","pool":{"in_use":1,"max":16,"waiting":0},"seen_at":"2026-11-30T09:00:00Z","started_at":"2026-11-30T08:00:00Z","state":"ok","this":true,"version":"v1.2.0"}],"status":"success"}
+type ReplicaList struct {
+	Replicas []Replica `json:"replicas"`
+
+	// Status Always `success`; errors are problem documents.
+	Status ReplicaListStatus `json:"status"`
+}
+
+// ReplicaListStatus Always `success`; errors are problem documents.
+type ReplicaListStatus string
+
+// ReplicaPool Its connections to the database.
+type ReplicaPool struct {
+	InUse   int32 `json:"in_use"`
+	Max     int32 `json:"max"`
+	Waiting int32 `json:"waiting"`
+}
+
+// ReplicaState defines model for ReplicaState.
+type ReplicaState string
 
 // Report defines model for Report.
 type Report struct {
@@ -2325,6 +2738,26 @@ type SuccessRateObjective struct {
 
 	// Min Example: 0.95
 	Min string `json:"min"`
+}
+
+// TableUsage defines model for TableUsage.
+type TableUsage struct {
+	// Bytes With indexes.
+	Bytes int64 `json:"bytes"`
+
+	// DeadRows An estimate.
+	DeadRows   int64  `json:"dead_rows"`
+	IndexScans int64  `json:"index_scans"`
+	Name       string `json:"name"`
+
+	// Partitions 1 for a table without partitions.
+	Partitions int64 `json:"partitions"`
+
+	// Rows An estimate.
+	Rows int64 `json:"rows"`
+
+	// TableScans Scans of the whole table or a whole partition.
+	TableScans int64 `json:"table_scans"`
 }
 
 // TokenCounts `used` is `input` and `output`, or a total that came without them. The others are parts of these two.
@@ -2735,6 +3168,33 @@ type GetExecutionMetricsSeriesParams struct {
 
 	// ActiveUsers Whether to count the users of each point. This takes a step of at least 15 minutes, and no `group_by`.
 	ActiveUsers *bool `form:"active_users,omitempty" json:"active_users,omitempty"`
+}
+
+// ListPricesParams defines parameters for ListPrices.
+type ListPricesParams struct {
+	// Model Look up the price of this model.
+	Model *string `form:"model,omitempty" json:"model,omitempty"`
+
+	// Provider The provider that serves the model; needs `model`.
+	Provider *string `form:"provider,omitempty" json:"provider,omitempty"`
+
+	// Region The region that the model runs in; needs `model`.
+	Region *string `form:"region,omitempty" json:"region,omitempty"`
+
+	// ServiceTier The service tier, such as batch; needs `model`.
+	ServiceTier *string `form:"service_tier,omitempty" json:"service_tier,omitempty"`
+
+	// Search Only prices with this text in a model or a provider.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// At When the executions begin.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+
+	// Limit How many entries at most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The last page's `next_cursor`.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListUserActivityParams defines parameters for ListUserActivity.

@@ -116,6 +116,8 @@ WATCHBILL_SERVER and ADMIN_TOKEN.`,
 		executionsCommand(std, env),
 		costsCommand(std, env),
 		reportCommand(std, env),
+		alertsCommand(std, env),
+		replicasCommand(std, env),
 	)
 	addGroup(root, "Run Watchbill:",
 		devCommand(std),

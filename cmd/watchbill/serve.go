@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/watchbill/watchbill/internal/alerts"
 	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/observe/logging"
 	"github.com/watchbill/watchbill/internal/replica"
@@ -33,6 +34,9 @@ func (l *logFlags) open(std stdio, secrets ...string) (*logging.Logs, error) {
 // secrets returns the values that must not appear in logs.
 func secrets(config replica.Config) []string {
 	all := []string{config.AdminToken, config.EnrollmentToken, config.IngestToken}
+	if password := alerts.Secret(config.AlertsURL); password != "" {
+		all = append(all, password)
+	}
 	for _, database := range []string{config.DatabaseURL, config.DatabaseDirectURL} {
 		if password := postgres.Password(database); password != "" {
 			all = append(all, password)
@@ -74,6 +78,8 @@ func bindReplica(flags *pflag.FlagSet, config *replica.Config) {
 	flags.DurationVar(&config.Retention.UnseenAgents, "keep-unseen-agents", config.Retention.UnseenAgents, "how long to keep an agent that enrolled with an enrollment token but has never polled and has no deployment; 0 means forever")
 	flags.DurationVar(&config.Retention.Reports, "keep-reports", config.Retention.Reports, "how long to keep reports")
 	flags.DurationVar(&config.Retention.Rollups, "keep-rollups", config.Retention.Rollups, "how long to keep measurements of requests and of the database, by the hour")
+	flags.StringVar(&config.AlertsURL, "alerts-url", "", "`URL` of a Prometheus or an Alertmanager whose active alerts the web page and watchbill alerts show, such as http://prometheus:9090 (default: none)")
+	flags.StringVar(&config.AlertsTokenFile, "alerts-token-file", "", "`file` of a bearer token for --alerts-url; read for each request")
 	bindExecutions(flags, config)
 	bindKubernetes(flags, &config.Kubernetes)
 	flags.DurationVar(&config.Retention.RollupMinutes, "keep-rollup-minutes", config.Retention.RollupMinutes, "how long to keep measurements of requests and of the database by the minute, before they are merged into hours")

@@ -15,12 +15,15 @@ const (
 	ReportCreated     EventKind = "report_created"
 	UserErased        EventKind = "user_erased"
 	NameRegistered    EventKind = "name_registered"
+	ReplicaStarted    EventKind = "replica_started"
+	ReplicaStopped    EventKind = "replica_stopped"
 )
 
 // EventKinds returns all kinds.
 func EventKinds() []EventKind {
 	return []EventKind{
 		AgentEnrolled, AgentDeleted, DeploymentCreated, DeploymentEnded, AttemptFailed, ReportCreated, UserErased, NameRegistered,
+		ReplicaStarted, ReplicaStopped,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/alerts"
 	"github.com/watchbill/watchbill/internal/execution/gateway"
 	"github.com/watchbill/watchbill/internal/execution/ledger"
 	"github.com/watchbill/watchbill/internal/fleet/enrollment"
@@ -61,6 +62,9 @@ type Config struct {
 	RetryLimit    time.Duration
 
 	Retention postgres.Retention
+
+	AlertsURL       string // of a Prometheus or an Alertmanager whose alerts are shown; may be empty
+	AlertsTokenFile string // its bearer token; may be empty
 
 	Executions ExecutionConfig
 	Limits     []string // see ratelimit.Parse
@@ -172,7 +176,7 @@ func (c Config) Validate() error {
 	if _, err := connections.ParseTrustedProxies(c.TrustedProxies); err != nil {
 		faults = append(faults, fmt.Errorf("--trusted-proxies: %w", err))
 	}
-	faults = append(faults, c.Kubernetes.validate())
+	faults = append(faults, c.Kubernetes.validate(), alerts.Check(alerts.Options{URL: c.AlertsURL, TokenFile: c.AlertsTokenFile}))
 	return errors.Join(faults...)
 }
 

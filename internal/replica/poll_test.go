@@ -26,6 +26,7 @@ var background = map[string]bool{
 	"DropOldRollups": true, "OldestMinute": true,
 
 	"ProbeFleet": true, "ProbePresence": true, "ProbeRollups": true, "ProbeExecutions": true, "ProbeExecutionRollups": true, "ProbeSpans": true,
+	"MarkReplica": true, "DropOldReplicas": true,
 	"EndedSessions": true, "SessionKeys": true, "DropOldEndedSessions": true, "DropOldSessionKeys": true,
 	"ProbeNames": true, "ProbeRateLimits": true,
 	"BecomeWriter": true, "copy staged_executions": true, "copy execution_deltas": true, "copy user_deltas": true,

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/watchbill/watchbill/internal/alerts"
 	"github.com/watchbill/watchbill/internal/execution/otlp"
 	"github.com/watchbill/watchbill/internal/fleet"
 	"github.com/watchbill/watchbill/internal/fleet/enrollment"
@@ -57,7 +58,11 @@ type Replica struct {
 	live        *live.Hub
 	feed        *live.Feed
 	sessions    *session.Sessions
-	codes       *session.Codes     // of sign-in links
+	codes       *session.Codes // of sign-in links
+	alerts      *alerts.Reader
+	replicas    *postgres.Replicas
+	name        string // unique to this start
+	started     time.Time
 	reviewer    *kubeauth.Reviewer // nil: ServiceAccounts are not known
 
 	leave      func() // makes clients send their next request to another replica
@@ -100,6 +105,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	r.security = logging.NewSecurityLog(logs, now)
 	r.gauges = metrics.NewFleetGauges(registry, 4*sampleEvery, now)
 	r.rollups = postgres.NewRollups(r.db)
+	r.replicas, r.name, r.started = postgres.NewReplicas(r.db), name, now()
 	r.flusher = metrics.NewFlusher(registry, metrics.FlusherOptions{
 		Recorder: recorder, Queries: queries, Pool: r.db.Pool, Store: r.rollups, Replica: name, Log: r.log, Now: now,
 	})
@@ -142,14 +148,18 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 	}
 	r.sessions = session.New(session.Options{Store: postgres.NewSessions(r.db), Now: now, Random: rand.Reader, Ended: r.live.Wake})
 	r.codes = session.NewCodes(now, rand.Reader)
+	r.alerts, err = alerts.New(alerts.Options{URL: config.AlertsURL, TokenFile: config.AlertsTokenFile, Now: now})
+	if err != nil {
+		return nil, err
+	}
 	bodies, responses := config.budgets(memoryLimit())
 	handler, err := server.New(server.Options{
 		BodyMemory: bodies, ResponseMemory: responses,
 		Agents: postgres.NewAgents(r.db, changed), Deployments: observedDeployments{r.deployments, r.feed}, Reports: postgres.NewReports(r.db), Database: r.db,
 		Measurements:  postgres.Measurements{Rollups: r.rollups, Executions: r.executions.store},
-		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db),
+		TrafficSeries: r.rollups, Events: postgres.NewEvents(r.db), Alerts: r.alerts, Replicas: r.replicas, Replica: name, DatabaseUsage: r.db,
 		Ledger: r.executions.ledger, Executions: r.executions.apiStore(), Gateway: r.executions.gateway,
-		Pseudonym: r.executions.pseudonym(), PriceOf: r.executions.priceOf,
+		Pseudonym: r.executions.pseudonym(), PriceOf: r.executions.priceOf, Prices: r.executions.prices.inForce,
 		Traces: otlp.New(otlp.Options{
 			Ledger: r.executions.ledger, Log: r.log.Named("otlp"),
 			Unread: metrics.NewUnreadSpans(registry).Observe, UnreadCount: r.executions.unreadCounts.Observe,

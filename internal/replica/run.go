@@ -154,6 +154,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		r.repeat("fold the executions' rollups", foldEvery, often, r.executions.fold),
 		r.repeat("count what is not folded", sampleEvery, rarely, r.executions.countUnfolded),
 		r.repeat("read which sessions ended", session.RefreshEvery, rarely, r.sessions.Refresh),
+		r.repeat("mark this replica", sampleEvery, rarely, r.mark),
 		r.repeat("read the enrollment tokens", pricesEvery, rarely, r.grants.Refresh),
 		r.repeat("read the prices", pricesEvery, rarely, r.executions.prices.refresh),
 		r.repeat("read the currency rates", pricesEvery, rarely, r.executions.currency.refresh),
@@ -190,6 +191,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	err = errors.Join(err, <-spooled)
 	stop()
 	err = errors.Join(err, background.Wait())
+	r.markStopped()
 	stopFlushing()
 	return errors.Join(err, <-flushed)
 }
@@ -249,6 +251,9 @@ func (r *Replica) close() {
 	}
 	if r.reviewer != nil {
 		r.reviewer.Close()
+	}
+	if r.alerts != nil {
+		r.alerts.Close()
 	}
 	if r.db != nil {
 		r.db.Close()
@@ -359,7 +364,7 @@ func (r *Replica) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx), postgres.NewSessions(r.db).CleanUp(ctx))
+	return errors.Join(r.rollups.CleanUp(ctx, now, r.config.Retention), r.executions.store.CleanUp(ctx, now), r.executions.contents.CleanUp(ctx), postgres.NewSessions(r.db).CleanUp(ctx), r.replicas.CleanUp(ctx))
 }
 
 // SignInCode returns a code that may be exchanged once, within five minutes, for a session with the rights of the first

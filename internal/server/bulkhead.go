@@ -25,7 +25,7 @@ var errReadsBusy = &fault.Error{
 // connections are left for enrollments, deployments, polls and status reports. Each read uses one connection at a time.
 func isRead(r endpoint.Route) bool {
 	switch r.Pattern {
-	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml", "/api/session", "/api/live": // no query, or one on a separate connection
+	case "/api/health", "/livez", "/readyz", "/api/openapi.yaml", "/api/session", "/api/live", "/api/admin/alerts", "/api/admin/prices": // no query, or one on a separate connection
 		return false
 	case "/api/admin/executions": // it takes a turn for each page of an export
 		return false

@@ -95,7 +95,7 @@ func newAPI(t testing.TB, change func(*Options)) *api {
 	a.options = Options{
 		Agents:       postgres.NewAgents(db, box.Changed),
 		Deployments:  postgres.NewDeployments(db, backoff, func() uuid.UUID { return uuid.Must(uuid.NewV7()) }, box.Changed),
-		Measurements: postgres.NewRollups(db), TrafficSeries: postgres.NewRollups(db), Events: postgres.NewEvents(db), Reports: postgres.NewReports(db), Database: db, Mailbox: box,
+		Measurements: postgres.NewRollups(db), TrafficSeries: postgres.NewRollups(db), Events: postgres.NewEvents(db), Alerts: fakeAlerts{}, Replicas: postgres.NewReplicas(db), Replica: "this", DatabaseUsage: db, Prices: prices.Default, Reports: postgres.NewReports(db), Database: db, Mailbox: box,
 		Ledger: book, Executions: a.rows, Traces: otlp.New(otlp.Options{Ledger: book, Log: logs.App}), Gateway: a.gateway,
 		LogRecords: otlp.NewLogs(postgres.NewContents(db, execution.PayloadPolicy{}), otlp.Options{Log: logs.App}),
 		Recorder:   metrics.NewRecorder(prometheus.NewRegistry(), time.Now()), Requests: logging.NewRequestLogger(logs, time.Now),

@@ -9,7 +9,7 @@ import (
 
 // routes returns the routes of the API. The Server may be the zero value.
 func (s *Server) routes() []endpoint.Route {
-	return slices.Concat(s.fleet.Routes(), s.ingest.Routes(), s.executions.Routes(), s.reports.Routes(), s.sessions.Routes(), s.live.Routes(), s.traffic.Routes(), []endpoint.Route{
+	return slices.Concat(s.fleet.Routes(), s.ingest.Routes(), s.executions.Routes(), s.reports.Routes(), s.sessions.Routes(), s.live.Routes(), s.traffic.Routes(), s.operations.Routes(), []endpoint.Route{
 		endpoint.Get("/api/health", endpoint.Prober, endpoint.Typed(http.StatusOK, endpoint.ReadNothing, s.getHealth)),
 		endpoint.Get("/livez", endpoint.Prober, endpoint.Typed(http.StatusOK, endpoint.ReadNothing, s.getLivez)),
 		endpoint.Get("/readyz", endpoint.Prober, endpoint.Typed(http.StatusOK, endpoint.ReadNothing, s.getReadyz)),

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/fleet/mailbox"
 	"github.com/watchbill/watchbill/internal/observe"
 	"github.com/watchbill/watchbill/internal/observe/logging"
@@ -25,6 +26,7 @@ import (
 	"github.com/watchbill/watchbill/internal/server/fleet"
 	"github.com/watchbill/watchbill/internal/server/ingest"
 	"github.com/watchbill/watchbill/internal/server/live"
+	"github.com/watchbill/watchbill/internal/server/operations"
 	"github.com/watchbill/watchbill/internal/server/problem"
 	"github.com/watchbill/watchbill/internal/server/reports"
 	"github.com/watchbill/watchbill/internal/server/sessions"
@@ -79,8 +81,13 @@ type Options struct {
 	UnreadCount   func(name string)
 	TrafficSeries traffic.Series
 	Events        traffic.Events
+	Alerts        operations.Alerts
+	Replicas      operations.Replicas
+	Replica       string // the name of this replica
+	DatabaseUsage operations.Database
 	// PriceOf, if not nil, returns the price of an execution in the price list in force.
 	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
+	Prices  func() *prices.List // returns the prices in force
 	// Strains, if not nil, returns why the replica is degraded, in addition to what the server itself observes.
 	Strains func() []string
 
@@ -126,6 +133,7 @@ type Server struct {
 	sessions   *sessions.API
 	live       *live.API
 	traffic    *traffic.API
+	operations *operations.API
 	// refuseExport encodes the response to an export that is rejected.
 	refuseExport func(header http.Header, status int, message string) (mediaType string, response []byte)
 
@@ -195,7 +203,7 @@ func New(opts Options) (*Server, error) {
 			Log: opts.Log, Now: opts.Now, Random: opts.Random, Jitter: opts.Jitter,
 		}),
 		executions: executions.New(executions.Options{
-			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now, PriceOf: opts.PriceOf,
+			Store: opts.Executions, Currency: opts.Currency, Computing: computing, Now: opts.Now, PriceOf: opts.PriceOf, Prices: opts.Prices,
 		}),
 		reports: reports.New(reports.Options{
 			Measurements: opts.Measurements, Reports: opts.Reports, Permissions: opts.Accounts, Currency: opts.Currency.OfReport,
@@ -208,7 +216,8 @@ func New(opts Options) (*Server, error) {
 		live: live.New(live.Options{
 			Hub: opts.Live, IsOver: opts.Sessions.IsOver, Observe: opts.LiveEnds, Now: opts.Now, Jitter: opts.Jitter,
 		}),
-		traffic: traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
+		traffic:    traffic.New(traffic.Options{Measurements: opts.Measurements, Series: opts.TrafficSeries, Events: opts.Events, Computing: computing, Now: opts.Now}),
+		operations: operations.New(operations.Options{Alerts: opts.Alerts, Replicas: opts.Replicas, Replica: opts.Replica, Database: opts.DatabaseUsage, Now: opts.Now}),
 		ingest: ingest.New(ingest.Options{
 			Ledger: opts.Ledger, Traces: opts.Traces, LogRecords: opts.LogRecords, Gateway: opts.Gateway, UnreadCount: opts.UnreadCount,
 			Log: opts.Log, Now: opts.Now, Random: opts.Random,

@@ -133,7 +133,7 @@ func TestDatabaseOutage(t *testing.T) {
 	for _, r := range routes {
 		want := http.StatusServiceUnavailable
 		switch r.Pattern {
-		case "/livez", "/readyz", "/api/openapi.yaml", report.PendingRoute, "/api/ai/process-stream":
+		case "/livez", "/readyz", "/api/openapi.yaml", report.PendingRoute, "/api/ai/process-stream", "/api/admin/alerts", "/api/admin/prices":
 			want = http.StatusOK
 		case "/api/live":
 			continue // needs no database, and does not end

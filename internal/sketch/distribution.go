@@ -6,8 +6,9 @@ import (
 )
 
 // Distribution is the histogram of a few durations: counts of bins, which may be negative until the durations that they
-// were subtracted from are merged. It extends to LongestDuration, whereas a Sketch of latencies ends at Longest. Many distributions are
-// added up by an Accumulator. The zero value is empty and ready to use. It is not safe for concurrent use.
+// were subtracted from are merged. It extends to LongestDuration, whereas a Sketch of latencies ends at Longest. Many
+// distributions are added up by an Accumulator. The zero value is empty and ready to use. It is not safe for concurrent
+// use.
 //
 // Each bin's count is exact and saturates at ±2^52.
 type Distribution struct {

@@ -265,7 +265,7 @@ func (b *bench) queriesOfPolls(ctx context.Context, i *installation, p *pollers)
 var background = regexp.MustCompile(`query="(begin|commit|set|Sweep|Hint|SavePresence|SampleFleet|CountDeployments|Now|ReadExecutionSpend|` +
 	`Save\w+Rollups?|ExecutionRollupsByKey|Take\w+|Lock(ExpiredDeployments|Folding|Compaction)|TryFolding|FoldUserDeltas|CountDeltas|CountContents|Compact\w+|Drop\w+|TryIndexingPartitions|MissingIndexes|BuildIndex|AttachIndex|` +
 	`OldestMinute|LatestFleetRollup|AverageFleetRollups|SumReplicaRollups|Probe\w+|BecomeWriter|copy \w+|OldestTransaction|RollupNames|` +
-	`EndedSessions|SessionKeys|DatabaseLife|Forget\w+|SchemaVersion)"`)
+	`MarkReplica|EndedSessions|SessionKeys|DatabaseLife|Forget\w+|SchemaVersion)"`)
 
 // requestQueries returns how often the server has run each query of requests.
 func requestQueries(ctx context.Context, s *rig.Server) (map[string]int64, error) {

@@ -1,6 +1,7 @@
 // Starts `watchbill dev` with a database of its own on free ports, and gives it something to show.
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,7 +28,27 @@ export async function poll(what, within, probe) {
   throw new Error(`${what}: not within ${within / 1000} s${last ? ` (${last})` : ""}`);
 }
 
+/** Starts an Alertmanager with an alert of each severity, one of them with hostile texts. */
+async function startAlertmanager() {
+  const alerts = ["critical", "warning", "none"].map((severity, i) => ({
+    labels: { alertname: i === 1 ? hostile : `Alert${i}`, severity, service: "x".repeat(200) },
+    annotations: {
+      summary: hostile.repeat(3),
+      runbook_url: i === 1 ? "javascript:alert(1)" : "https://runbooks.example/",
+    },
+    startsAt: new Date(Date.now() - 3_600_000 * (i + 1)).toISOString(),
+    status: { state: i === 2 ? "suppressed" : "active" },
+  }));
+  const server = createServer((request, response) => {
+    response.statusCode = request.url === "/api/v2/alerts" ? 200 : 404;
+    response.end(JSON.stringify(alerts));
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
+}
+
 export async function startServer() {
+  const alertmanager = await startAlertmanager();
   const folder = await mkdtemp(join(tmpdir(), "watchbill-page-"));
   const listen = "127.0.0.1:0";
   const child = spawn(
@@ -48,6 +69,8 @@ export async function startServer() {
       "1s",
       "--execute-every",
       "300ms",
+      "--alerts-url",
+      alertmanager.url,
     ],
     {
       cwd: folder,
@@ -72,6 +95,7 @@ export async function startServer() {
   const stop = async () => {
     child.kill("SIGINT");
     await ended;
+    alertmanager.stop();
     await rm(folder, { recursive: true, force: true });
   };
   try {

@@ -39,6 +39,20 @@ type Rates struct {
 	ImageInput, ImageOutput                 Rate
 }
 
+// ByKind returns the rates in USD per million tokens by kind: of input and output, and of the kinds whose price is not
+// that of the kind that they are part of.
+func (r Rates) ByKind() map[string]float64 {
+	by, all := map[string]float64{}, map[string]Rate{}
+	for i, rate := range r.all() {
+		kind := rateFields[i]
+		all[kind.name] = *rate
+		if kind.required || *rate != all[kind.of] {
+			by[kind.name] = float64(*rate) / 1e6
+		}
+	}
+	return by
+}
+
 // Tier is the price of the whole request if it has more input tokens than Above, including cached ones.
 type Tier struct {
 	Above int64
@@ -71,6 +85,9 @@ const (
 	IfUnknown                  // also if an unknown provider is named, such as a gateway
 )
 
+// String returns the name of the value in a file.
+func (e Elsewhere) String() string { return [...]string{"never", "unnamed", "unknown"}[e] }
+
 // ModelPrice is the price of models in a period.
 type ModelPrice struct {
 	Match     []string // names and globs, in lower case
@@ -91,8 +108,8 @@ type ModelPrice struct {
 	Line    int    // of its file
 }
 
-// inForce reports whether the price applies to an execution that began at a time.
-func (m *ModelPrice) inForce(at time.Time) bool {
+// InForce reports whether the price applies to an execution that began at a time.
+func (m *ModelPrice) InForce(at time.Time) bool {
 	return !at.Before(m.From) && (m.Until.IsZero() || at.Before(m.Until))
 }
 
@@ -197,7 +214,7 @@ func (p *List) Find(q Query) (found Found, ok bool) {
 
 func (s *series) at(t time.Time) *ModelPrice {
 	for _, m := range s.periods {
-		if m.inForce(t) {
+		if m.InForce(t) {
 			return m
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
+	"github.com/watchbill/watchbill/internal/execution/prices"
 	"github.com/watchbill/watchbill/internal/server/endpoint"
 )
 
@@ -46,6 +47,8 @@ type Options struct {
 	EnterRead func(x *endpoint.Exchange) (leave func(), err error)
 	// PriceOf returns the price of an execution in the price list in force. It may be nil.
 	PriceOf func(*execution.Execution) (price execution.AppliedPrice, ok bool)
+	// Prices returns the prices in force.
+	Prices func() *prices.List
 }
 
 // API serves the routes.
@@ -71,6 +74,7 @@ func (a *API) Routes() []endpoint.Route {
 		endpoint.Get("/api/admin/user-activity/{user_id}", endpoint.Admin, endpoint.Recorded(http.StatusOK, readActivityQuery, a.listUserActivity, userDataRead)),
 		endpoint.Get("/api/admin/costs", endpoint.Admin, endpoint.Typed(http.StatusOK, readCostQuery, a.getCosts)),
 		endpoint.Delete("/api/admin/users/{user_id}", endpoint.Admin, endpoint.RecordedWithin(eraseWithin, http.StatusOK, readUserID, a.eraseUser, userErased)),
+		endpoint.Get("/api/admin/prices", endpoint.Admin, endpoint.Typed(http.StatusOK, a.readPriceQuery, a.listPrices)),
 		endpoint.Get("/api/admin/names", endpoint.Admin, endpoint.Typed(http.StatusOK, endpoint.ReadNoQuery, a.listNames)),
 		endpoint.Delete("/api/admin/names/agent/{name}", endpoint.Admin, endpoint.Typed(http.StatusNoContent, readName, a.dropAgentName)),
 		endpoint.Delete("/api/admin/names/model/{name}", endpoint.Admin, endpoint.Typed(http.StatusNoContent, readName, a.dropModelName)),

@@ -66,6 +66,15 @@ var eventSources = []eventSource{
 		kind: fleet.NameRegistered, from: "rollup_names e", time: "e.registered_at", id: "e.kind || '/' || e.name",
 		columns: "'', '', '', '', e.name, e.kind, ''",
 	},
+	{
+		kind: fleet.ReplicaStarted, from: "replicas e", time: "e.started_at", id: "e.name",
+		columns: "'watchbill', '', '', '', e.name, '', 'version ' || e.version",
+	},
+	{
+		kind: fleet.ReplicaStopped, from: "replicas e", time: "e.stopped_at", id: "e.name",
+		columns: "'watchbill', '', '', '', e.name, '', 'version ' || e.version",
+		onlyIf:  "e.stopped_at IS NOT NULL",
+	},
 }
 
 // List returns up to limit events after a key, newest first.

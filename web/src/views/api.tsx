@@ -6,6 +6,7 @@ import { Stat, Stats } from "../ui/bits";
 import { Chart, timesOf } from "../ui/chart";
 import { Answer, Panel } from "../ui/panel";
 import { type Column, DataTable } from "../ui/table";
+import { Indexes, Tables } from "./parts/database";
 
 // The thresholds by which the service is judged unless a report names others.
 const latencyLimits = { p50: 50, p95: 200, p99: 500 } as const;
@@ -22,6 +23,8 @@ export default function Api() {
       <Database />
       <Endpoints />
       <Queries />
+      <Tables />
+      <Indexes />
     </div>
   );
 }

@@ -13,6 +13,8 @@ const kinds: Schemas["EventKind"][] = [
   "report_created",
   "user_erased",
   "name_registered",
+  "replica_started",
+  "replica_stopped",
 ];
 
 export default function Events() {

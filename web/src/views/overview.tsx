@@ -6,6 +6,7 @@ import { useLink, useWindow } from "../lib/url";
 import { Name, Stat, Stats, When } from "../ui/bits";
 import { Chart, timesOf } from "../ui/chart";
 import { Answer, Panel } from "../ui/panel";
+import { Alerts } from "./parts/alerts";
 import { FleetCounts } from "./parts/fleetcounts";
 import { Objectives } from "./parts/objectives";
 import { SpendStats } from "./parts/spend";
@@ -17,6 +18,7 @@ export default function Overview() {
       <Traffic />
       <Durations />
       <Objectives />
+      <Alerts />
       <Failures />
     </div>
   );

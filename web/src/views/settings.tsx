@@ -8,14 +8,18 @@ import { useLink } from "../lib/url";
 import { Facts, Name, Status, When } from "../ui/bits";
 import { Answer, Panel } from "../ui/panel";
 import { type Column, DataTable } from "../ui/table";
+import { Prices } from "./parts/prices";
+import { Replicas } from "./parts/replicas";
 
 export default function Settings() {
   return (
     <div className="view even">
       <Me />
       <Health />
+      <Replicas />
       <Unpriced />
       <Names />
+      <Prices />
     </div>
   );
 }
@@ -173,6 +177,7 @@ function Names() {
             {(full(l, "agent") || full(l, "model")) && (
               <p className="bad-text remark">No place is free: new names are counted as “other”.</p>
             )}
+            <Others />
             <DataTable
               label="Names"
               rows={l.names}
@@ -185,5 +190,23 @@ function Names() {
         )}
       </Answer>
     </Panel>
+  );
+}
+
+/** How much was counted under names that are not told apart. */
+function Others() {
+  const live = useLive();
+  const of = (group_by: "agent" | "model") => ({ params: { query: { days: 30, group_by, limit: 500 } } });
+  const agents = api.useQuery("get", "/api/admin/costs", of("agent"), live);
+  const models = api.useQuery("get", "/api/admin/costs", of("model"), live);
+  const other = (a: Schemas["CostsAnswer"] | undefined) =>
+    a?.costs.groups.find((g) => g.key === "other")?.requests ?? 0;
+  const [requests, calls] = [other(agents.data), other(models.data)];
+  if (requests === 0 && calls === 0) return null;
+  return (
+    <p className="remark">
+      In the last 30 days, {count(requests)} requests of agents and {count(calls)} calls of models were
+      counted as “other”.
+    </p>
   );
 }

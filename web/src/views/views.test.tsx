@@ -5,8 +5,11 @@ import { Money, Name, Status } from "../ui/bits";
 import { sorted } from "../ui/table";
 import { grouped } from "./agents";
 import { filtersOf } from "./executions";
+import { toneOf, worst } from "./parts/alerts";
 import { parseSpec } from "./parts/createdeployment";
 import { append } from "./parts/log";
+import { newestOfEach } from "./parts/objectives";
+import { conditions, rateOf } from "./parts/prices";
 import { monthToDate } from "./parts/spend";
 import { extent, flatten } from "./parts/trace";
 import { pairs } from "./report";
@@ -32,6 +35,62 @@ describe("Status", () => {
   it("says the state in words", () => {
     render(<Status of="timed_out" />);
     expect(screen.getByText("Timed out").className).toContain("bad");
+  });
+});
+
+describe("alerts", () => {
+  const alert = (state: "firing" | "pending" | "suppressed", severity: string) => ({ state, severity });
+  it("are red where somebody must act, and gray where nobody need", () => {
+    expect(toneOf(alert("firing", "critical"))).toBe("bad");
+    expect(toneOf(alert("firing", "warning"))).toBe("warn");
+    expect(toneOf(alert("firing", ""))).toBe("warn");
+    expect(toneOf(alert("firing", "none"))).toBe("none");
+    expect(toneOf(alert("suppressed", "critical"))).toBe("none");
+    expect(toneOf(alert("pending", "critical"))).toBe("none");
+  });
+  it("are as urgent as the worst", () => {
+    expect(worst([])).toBe("ok");
+    expect(worst([alert("firing", "none"), alert("suppressed", "critical")])).toBe("ok");
+    expect(worst([alert("firing", "warning"), alert("firing", "critical")])).toBe("bad");
+  });
+});
+
+describe("newestOfEach", () => {
+  it("takes one report of each name, the newest, up to a number", () => {
+    const of = (namespace: string, name: string, id: number) => ({ namespace, name, id });
+    const all = [of("", "a", 9), of("team", "a", 8), of("", "a", 7), of("", "b", 6), of("", "c", 5)];
+    expect(newestOfEach(all, 3).map((r) => r.id)).toEqual([9, 8, 6]);
+  });
+});
+
+describe("prices", () => {
+  const price = {
+    match: ["m"],
+    providers: [],
+    elsewhere: "never",
+    usd_per_million_tokens: { input: 2, output: 8, cache_read: 0 },
+    version: "v",
+    line: 1,
+  } as Schemas["ListedPrice"];
+  it("have the price of the input where a kind has none of its own, also if that is free", () => {
+    expect(rateOf(price.usd_per_million_tokens, "cache_write")).toBe(2);
+    expect(rateOf(price.usd_per_million_tokens, "cache_read")).toBe(0);
+    expect(rateOf({}, "output")).toBeUndefined();
+  });
+  it("say under which conditions they change", () => {
+    expect(
+      conditions({
+        ...price,
+        tiers: [{ above_input_tokens: 1000, usd_per_million_tokens: { input: 4, output: 16 } }],
+        service_tiers: [{ name: "batch", factor: "0.5" }],
+        hours: [{ days: ["sun", "sat"], from_minute: 60, until_minute: 1439, factor: "0.1" }],
+      }),
+    ).toEqual([
+      "above 1,000 input tokens: 4 in, 16 out",
+      "batch: × 0.5",
+      "sun, sat 01:00 to 23:59 UTC: × 0.1",
+    ]);
+    expect(conditions(price)).toEqual([]);
   });
 });
 

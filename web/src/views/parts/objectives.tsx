@@ -1,10 +1,12 @@
+import { useQueries } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { api, apiUrl, type Schemas } from "../../api/client";
 import { exact, milliseconds, percent, rate, usd } from "../../lib/format";
 import { useLive } from "../../lib/query";
 import { useLink } from "../../lib/url";
 import { Name, Status, When } from "../../ui/bits";
-import { Answer, Panel } from "../../ui/panel";
+import { Panel } from "../../ui/panel";
+import { Failure } from "../../ui/states";
 import { type Column, DataTable } from "../../ui/table";
 
 type Result = Schemas["ObjectiveResult"];
@@ -98,45 +100,74 @@ export function ObjectiveTable({
   );
 }
 
-/** The objectives as the newest report judged them. */
+type Summary = Schemas["ReportSummary"];
+
+/** The newest report of each name, at most `most`; those of Kubernetes and of administrators have different ones. */
+export function newestOfEach<T extends Pick<Summary, "name" | "namespace">>(reports: T[], most: number): T[] {
+  const seen = new Set<string>();
+  return reports
+    .filter((r) => {
+      const key = JSON.stringify([r.namespace ?? "", r.name]);
+      return !seen.has(key) && seen.add(key);
+    })
+    .slice(0, most);
+}
+
+/** The objectives as the newest report of each name judged them. */
 export function Objectives() {
   const link = useLink();
   const live = useLive();
-  const newest = api.useQuery("get", "/api/reports", { params: { query: { limit: 1 } } }, live);
-  const id = newest.data?.reports[0]?.id;
-  const report = api.useQuery(
-    "get",
-    "/api/reports/{report_id}",
-    { params: { path: { report_id: id ?? "" } } },
-    { enabled: id !== undefined, staleTime: Number.POSITIVE_INFINITY },
-  );
-  const none = newest.data?.reports.length === 0;
+  const list = api.useQuery("get", "/api/reports", { params: { query: { limit: 100 } } }, live);
+  const newest = newestOfEach(list.data?.reports ?? [], 6);
+  const reports = useQueries({
+    queries: newest.map((r) =>
+      api.queryOptions(
+        "get",
+        "/api/reports/{report_id}",
+        { params: { path: { report_id: r.id } } },
+        { staleTime: Number.POSITIVE_INFINITY },
+      ),
+    ),
+  });
+  const judged = reports.flatMap((r) => (r.data && r.data.objectives.length > 0 ? [r.data] : []));
+  const failed = reports.find((r) => r.isError && r.data === undefined);
+  const loading = list.isPending || reports.some((r) => r.isPending && r.fetchStatus !== "idle");
+  const first = judged[0];
   return (
     <Panel
       title="Objectives"
       className="half"
-      window={report.data?.window}
-      source={id && apiUrl(`/api/reports/${id}`)}
-      aside={
-        report.data && (
-          <>
-            <Status of={report.data.verdict} />
-            <span>
-              by the <Link href={link(`/reports/${id}`)}>report</Link> of{" "}
-              <When at={report.data.generated_at} />
-            </span>
-          </>
-        )
-      }
+      window={judged.length === 1 ? first?.window : undefined}
+      source={first && apiUrl(judged.length === 1 ? `/api/reports/${first.id}` : "/api/reports", {})}
     >
-      {none ? (
+      {list.data === undefined && list.isError ? (
+        <Failure error={list.error} retry={() => list.refetch()} />
+      ) : failed ? (
+        <Failure error={failed.error} retry={() => failed.refetch()} />
+      ) : loading && judged.length === 0 ? (
+        <div className="skeleton" style={{ height: 200 }} role="status" aria-label="Loading" />
+      ) : judged.length === 0 ? (
         <div className="empty">
-          No report has been made. <Link href={link("/reports")}>Make one</Link> to judge the objectives.
+          No report has judged an objective. <Link href={link("/reports")}>Make one</Link> to see the budgets.
         </div>
       ) : (
-        <Answer of={id === undefined ? (newest as never as typeof report) : report} height={200}>
-          {(r) => ("objectives" in r ? <ObjectiveTable objectives={r.objectives} /> : null)}
-        </Answer>
+        judged.map((r) => (
+          <div key={r.id} className="judged">
+            <p className="remark">
+              <Status of={r.verdict} />{" "}
+              <Link href={link(`/reports/${r.id}`)}>
+                <Name of={r.name || "Report"} limit={60} />
+              </Link>{" "}
+              <span className="muted">
+                of <When at={r.generated_at} />
+              </span>
+            </p>
+            <ObjectiveTable
+              objectives={r.objectives}
+              label={`Objectives of ${r.name || "the report"} ${r.id}`}
+            />
+          </div>
+        ))
       )}
     </Panel>
   );
