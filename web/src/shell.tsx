@@ -10,10 +10,12 @@ import { useIsFetching, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Session, useSignOut } from "./api/session";
-import { useLiveStream } from "./lib/live";
+import { useLiveStream, useStreamState } from "./lib/live";
 import { useSettings } from "./lib/settings";
 import { full, zoneName } from "./lib/time";
-import { useLink, useWindow, windows } from "./lib/url";
+import { useLink } from "./lib/url";
+import { Status } from "./ui/bits";
+import { WindowChoice } from "./ui/window";
 
 const views: [path: string, title: string][] = [
   ["/overview", "Overview"],
@@ -101,19 +103,11 @@ function Lines() {
 }
 
 function Controls({ windowed: hasWindow, session }: { windowed: boolean; session: Session }) {
-  const { id, set } = useWindow();
   const { refresh, setRefresh } = useSettings();
   return (
     <div className="controls">
-      {hasWindow && (
-        <NativeSelect
-          size="xs"
-          aria-label="Window"
-          value={id}
-          onChange={(e) => set(e.currentTarget.value)}
-          data={windows.map(([value, label]) => ({ value, label }))}
-        />
-      )}
+      <StreamState />
+      {hasWindow && <WindowChoice />}
       <NativeSelect
         size="xs"
         aria-label="Refresh every"
@@ -129,6 +123,20 @@ function Controls({ windowed: hasWindow, session }: { windowed: boolean; session
       <RefreshNow />
       <Preferences session={session} />
     </div>
+  );
+}
+
+/** Says that changes do not arrive, where they did or should. */
+function StreamState() {
+  const isLive = useStreamState();
+  if (isLive === undefined) return null;
+  return (
+    <span
+      className="stream"
+      title={isLive ? "Changes are shown as they happen." : "Changes are read at intervals only."}
+    >
+      <Status of={isLive ? "Live" : "Not live"} tone={isLive ? "ok" : "warn"} />
+    </span>
   );
 }
 

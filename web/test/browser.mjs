@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
-import { startFront } from "./front.mjs";
 import { hostile, poll, seed, startServer } from "./server.mjs";
 
 const folder = process.env.SCREENSHOTS ?? new URL("../screenshots", import.meta.url).pathname;
@@ -18,7 +17,6 @@ const programs = [
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let passed = 0;
-let hasStream = true;
 const faults = [];
 
 async function check(name, run) {
@@ -38,7 +36,6 @@ function watch(page, complaints) {
   page.on("console", (message) => {
     if (message.type() !== "error") return;
     const { url } = message.location();
-    if (url.endsWith("/api/live") && !hasStream) return; // an earlier server
     if (url.endsWith("/api/session") && message.text().includes("401")) return; // nobody is signed in yet
     complaints.push(`console: ${message.text()} ${url}`);
   });
@@ -346,24 +343,18 @@ const server = process.env.WATCHBILL_SERVER
   : await startServer();
 try {
   const made = await seed(server);
-  hasStream = (await fetch(`${server.url}/api/live`)).status !== 404;
-  const hasSessions = (await fetch(`${server.url}/api/session`)).status !== 404;
-  const front = hasSessions
-    ? { url: server.url, stop: async () => {} }
-    : await startFront(server.url, server.adminToken);
   const browser = await chromium.launch({
     executablePath,
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
   });
   try {
     const views = viewsOf(made);
-    const cookies = await walk(browser, front.url, server.adminToken, views);
-    await firstView(browser, front.url, cookies);
+    const cookies = await walk(browser, server.url, server.adminToken, views);
+    await firstView(browser, server.url, cookies);
     await followLink(browser, server.link?.());
-    await behave(browser, front.url, server.adminToken, cookies, views);
+    await behave(browser, server.url, server.adminToken, cookies, views);
   } finally {
     await browser.close();
-    await front.stop();
   }
 } finally {
   await server.stop();

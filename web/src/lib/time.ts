@@ -71,3 +71,16 @@ export function ago(t: Date, now: Date): string {
   if (s < 172_800) return `${Math.floor(s / 3600)} h ago`;
   return `${Math.floor(s / 86_400)} d ago`;
 }
+
+/** A time as a field for times has it, in the reader's zone. */
+export function fieldTime(t: Date, zone: Zone): string {
+  const shift = zone === "utc" ? 0 : t.getTimezoneOffset() * 60_000;
+  return new Date(t.getTime() - shift).toISOString().slice(0, 16);
+}
+
+/** The time that a field has; null if it has none. */
+export function parseFieldTime(text: string, zone: Zone): Date | null {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text)) return null;
+  const t = new Date(zone === "utc" ? `${text}Z` : text);
+  return Number.isNaN(t.getTime()) ? null : t;
+}

@@ -50,7 +50,7 @@ export function DataTable<T>({
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section className="scroll" tabIndex={0} aria-label={`${label}, table`}>
-      <table className="table">
+      <table className="table rows">
         <thead>
           <tr>
             {columns.map((c) => (
@@ -62,7 +62,7 @@ export function DataTable<T>({
           {sorted(rows, columns, current).map((row) => (
             <tr key={rowKey(row)}>
               {columns.map((c) => (
-                <td key={c.id} className={classes(c)}>
+                <td key={c.id} className={classes(c)} data-title={c.title}>
                   {c.cell(row)}
                 </td>
               ))}
@@ -75,7 +75,7 @@ export function DataTable<T>({
 }
 
 function classes<T>(c: Column<T>): string {
-  return `${c.number ? "number" : ""} ${c.wide ? "wide" : ""}`;
+  return `${c.number ? "number" : ""} ${c.wide ? "wide" : ""} ${c.sort ? "" : "plain"}`;
 }
 
 interface HeadingProps<T> {

@@ -122,15 +122,15 @@ export default function Agents() {
 }
 
 function Table({ by }: { by: By }) {
-  const { hours } = useWindow();
+  const { query } = useWindow();
   const columns = useColumns(by);
-  const metrics = api.useQuery("get", "/api/admin/metrics", { params: { query: { hours } } }, useLive());
+  const metrics = api.useQuery("get", "/api/admin/metrics", { params: { query } }, useLive());
   return (
     <Panel
       title={by === "agent" ? "By agent" : "By model"}
       aside={by === "model" ? "A call of a model belongs to a request" : undefined}
       window={metrics.data?.metrics.window}
-      source={apiUrl("/api/admin/metrics", { hours })}
+      source={apiUrl("/api/admin/metrics", query)}
     >
       <Answer
         of={metrics}
@@ -179,11 +179,11 @@ const figures: Record<
 };
 
 function Series() {
-  const { hours } = useWindow();
+  const { query: window } = useWindow();
   const [by, setBy] = useParam("by", "agent");
   const [figure, setFigure] = useParam("figure", "count");
   const group = by === "model" ? "model" : "agent";
-  const query = { hours, group_by: group as By, limit: 6 };
+  const query = { ...window, group_by: group as By, limit: 6 };
   const series = api.useQuery("get", "/api/admin/metrics/series", { params: { query } }, useLive());
   const shown = figures[figure] ?? figures.count;
   return (

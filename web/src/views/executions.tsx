@@ -61,14 +61,15 @@ function beginOf(hours: number, now: number): string {
 
 export default function Executions() {
   const [params] = useSearchParams();
-  const { hours } = useWindow();
+  const { id, hours, custom } = useWindow();
   const set = useSetParams();
   const filters = filtersOf(params);
-  const key = JSON.stringify([filters, hours]);
+  const key = JSON.stringify([filters, id]);
   const pages = usePages(key);
   // Pages of one search are of one window.
-  const from = useMemo(() => beginOf(hours, Date.now()), [key]);
-  const query = { ...filters, from, limit: 50, cursor: pages.cursor };
+  const from = useMemo(() => custom?.from.toISOString() ?? beginOf(hours, Date.now()), [key]);
+  const to = custom?.to.toISOString();
+  const query = { ...filters, from, to, limit: 50, cursor: pages.cursor };
   const live = useLive();
   const list = api.useQuery(
     "get",
@@ -78,7 +79,7 @@ export default function Executions() {
   );
   const chosen = all.some((name) => params.has(name));
   const exported = (format: string) =>
-    apiUrl("/api/admin/executions", { ...filters, from, limit: 100_000, format });
+    apiUrl("/api/admin/executions", { ...filters, from, to, limit: 100_000, format });
   return (
     <div className="view">
       <Panel title="Filters">
@@ -114,7 +115,7 @@ export default function Executions() {
       </Panel>
       <Panel
         title="Executions"
-        window={{ from, to: new Date().toISOString() }}
+        window={{ from, to: to ?? new Date().toISOString() }}
         source={apiUrl("/api/admin/executions", query)}
         aside={
           <>
