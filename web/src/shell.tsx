@@ -10,8 +10,10 @@ import { useIsFetching, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Session, useSignOut } from "./api/session";
+import { seconds } from "./lib/format";
 import { useLiveStream, useStreamState } from "./lib/live";
-import { useSettings } from "./lib/settings";
+import { refreshes, useSettings } from "./lib/settings";
+import { printable, shorten } from "./lib/text";
 import { full, zoneName } from "./lib/time";
 import { useLink } from "./lib/url";
 import { Status } from "./ui/bits";
@@ -31,13 +33,6 @@ const views: [path: string, title: string][] = [
   ["/settings", "Settings"],
 ];
 
-const refreshes: [label: string, every: number | false][] = [
-  ["Off", false],
-  ["5 s", 5_000],
-  ["15 s", 15_000],
-  ["1 min", 60_000],
-];
-
 /** The views whose figures are of the chosen window. */
 const windowed = ["/overview", "/agents", "/executions", "/api", "/costs", "/users"];
 
@@ -49,9 +44,10 @@ export function Shell({ session, children }: { session: Session; children: React
   const current = views.find(([path]) => place === path || place.startsWith(`${path}/`));
   // The menu closes when the place changes.
   useEffect(() => setOpen(false), [place]);
+  const [view, item] = [current?.[1] ?? "Page", itemOf(place)];
   useEffect(() => {
-    document.title = `${current?.[1] ?? "Page"} · Watchbill`;
-  }, [current]);
+    document.title = [...(item ? [item] : []), view, "Watchbill"].join(" · ");
+  }, [view, item]);
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -83,8 +79,15 @@ export function Shell({ session, children }: { session: Session; children: React
       </nav>
       <div className="content">
         <section className="top" aria-label="View">
-          <h1>{current?.[1] ?? "Not found"}</h1>
-          <Controls windowed={windowed.includes(place)} session={session} />
+          <h1>
+            {item && current ? (
+              <Link href={link(current[0])}>{current[1]}</Link>
+            ) : (
+              (current?.[1] ?? "Not found")
+            )}
+            {item && <span className="muted"> / {shorten(item, 40)}</span>}
+          </h1>
+          <Controls windowed={windowed.includes(place) || place.startsWith("/users/")} session={session} />
         </section>
         <main id="main" tabIndex={-1}>
           {children}
@@ -92,6 +95,16 @@ export function Shell({ session, children }: { session: Session; children: React
       </div>
     </div>
   );
+}
+
+/** What a place below a view shows: an agent, a deployment, a report. */
+export function itemOf(place: string): string {
+  const [, , escaped = ""] = place.split("/");
+  try {
+    return shorten(printable(decodeURIComponent(escaped)), 120);
+  } catch {
+    return ""; // half an escape, which somebody typed
+  }
 }
 
 function Lines() {
@@ -115,9 +128,9 @@ function Controls({ windowed: hasWindow, session }: { windowed: boolean; session
         onChange={(e) =>
           setRefresh(e.currentTarget.value === "false" ? false : Number(e.currentTarget.value))
         }
-        data={refreshes.map(([label, every]) => ({
+        data={refreshes.map((every) => ({
           value: String(every),
-          label: every ? `Every ${label}` : "No refresh",
+          label: every ? `Every ${seconds(every / 1000)}` : "No refresh",
         }))}
       />
       <RefreshNow />

@@ -1,3 +1,5 @@
+import { interval } from "./url";
+
 export type Zone = "local" | "utc";
 
 const key = "watchbill-zone";
@@ -83,4 +85,12 @@ export function parseFieldTime(text: string, zone: Zone): Date | null {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text)) return null;
   const t = new Date(zone === "utc" ? `${text}Z` : text);
   return Number.isNaN(t.getTime()) ? null : t;
+}
+
+/** The window of a day such as 2026-01-15, as the address holds windows. */
+export function dayOf(day: string, zone: Zone): string {
+  const [year = 1970, month = 1, date = 1] = day.split("-").map(Number);
+  const begin = (d: number) =>
+    zone === "utc" ? new Date(Date.UTC(year, month - 1, d)) : new Date(year, month - 1, d);
+  return interval(begin(date), begin(date + 1));
 }

@@ -100,6 +100,12 @@ export function windowOf(id: string, now: number): Omit<ViewWindow, "set"> {
   return { id: known, label, query: { hours }, hours, days: Math.max(1, Math.ceil(hours / 24)) };
 }
 
+/** When a window begins: to the minute, so that the query stays the same while its answer is read. */
+export function beginOf({ hours, custom }: Pick<ViewWindow, "hours" | "custom">, now: number): string {
+  const from = custom?.from.getTime() ?? Math.floor(now / 60_000) * 60_000 - hours * 3_600_000;
+  return new Date(from).toISOString();
+}
+
 /** The window that the address asks for. Changing it is a step that the browser's back button takes back. */
 export function useWindow(): ViewWindow {
   const [params, setParams] = useSearchParams();

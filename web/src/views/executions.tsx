@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import { useSearchParams } from "wouter";
 import { api, apiUrl, type Schemas } from "../api/client";
 import { useLive } from "../lib/query";
-import { useSetParams, useWindow } from "../lib/url";
+import { beginOf, useSetParams, useWindow } from "../lib/url";
 import { When } from "../ui/bits";
 import { ChoiceFilter, TextFilter } from "../ui/filter";
 import { Pager, usePages } from "../ui/pager";
@@ -54,11 +54,6 @@ export function filtersOf(params: URLSearchParams) {
   return query;
 }
 
-/** When a window begins, to the minute, so that the query stays the same while its answer is read. */
-function beginOf(hours: number, now: number): string {
-  return new Date(Math.floor(now / 60_000) * 60_000 - hours * 3_600_000).toISOString();
-}
-
 export default function Executions() {
   const [params] = useSearchParams();
   const { id, hours, custom } = useWindow();
@@ -67,7 +62,7 @@ export default function Executions() {
   const key = JSON.stringify([filters, id]);
   const pages = usePages(key);
   // Pages of one search are of one window.
-  const from = useMemo(() => custom?.from.toISOString() ?? beginOf(hours, Date.now()), [key]);
+  const from = useMemo(() => beginOf({ hours, custom }, Date.now()), [key]);
   const to = custom?.to.toISOString();
   const query = { ...filters, from, to, limit: 50, cursor: pages.cursor };
   const live = useLive();

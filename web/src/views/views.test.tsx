@@ -57,7 +57,7 @@ describe("grouped", () => {
       failure("b", "no answer in 30 s"),
       failure("a", null, "timeout"),
     ]);
-    expect(groups.map((g) => [g.agent, g.message, g.count])).toEqual([
+    expect(groups.map((g) => [g.newest.agent_name, g.message, g.count])).toEqual([
       ["a", "no answer in 30 s", 2],
       ["b", "no answer in 30 s", 1],
       ["a", "timed out", 1],
