@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { interval, parseInterval, windowOf } from "./url";
+import { defaultWindow, interval, parseInterval, windowOf } from "./url";
 
 const now = Date.parse("2026-01-10T12:00:00Z");
 
@@ -19,6 +19,15 @@ describe("windowOf", () => {
     const got = windowOf(text, now);
     expect([got.id, got.query, got.days]).toEqual([id, query, days]);
   });
+});
+
+describe("defaultWindow", () => {
+  it.each([
+    ["/overview", "24h"],
+    ["/costs", "30d"],
+    ["/users/ada", "30d"],
+    ["/usersandmore", "24h"],
+  ])("of %s is %s", (place, want) => expect(defaultWindow(place)).toBe(want));
 });
 
 describe("parseInterval", () => {

@@ -1,5 +1,5 @@
 import { useCallback, useMemo } from "react";
-import { useSearchParams } from "wouter";
+import { useLocation, useSearchParams } from "wouter";
 
 /** A parameter of the address, and a function that changes it. An empty value removes it. */
 export function useParam(name: string, fallback = ""): [string, (value: string) => void] {
@@ -86,7 +86,12 @@ export function interval(from: Date, to: Date): string {
   return `${minute(from)}/${minute(to)}`;
 }
 
-/** The window that a parameter of the address means. What it cannot mean is the default. */
+/** The window of a view whose address has none. Views of whole days show more of them. */
+export function defaultWindow(place: string): string {
+  return /^\/(costs|users)(\/|$)/.test(place) ? "30d" : "24h";
+}
+
+/** The window that a parameter of the address means. What it cannot mean is the last 24 hours. */
 export function windowOf(id: string, now: number): Omit<ViewWindow, "set"> {
   const custom = parseInterval(id);
   if (custom) {
@@ -109,17 +114,19 @@ export function beginOf({ hours, custom }: Pick<ViewWindow, "hours" | "custom">,
 /** The window that the address asks for. Changing it is a step that the browser's back button takes back. */
 export function useWindow(): ViewWindow {
   const [params, setParams] = useSearchParams();
-  const id = params.get("w") ?? "24h";
+  const [place] = useLocation();
+  const otherwise = defaultWindow(place);
+  const id = params.get("w") ?? otherwise;
   const set = useCallback(
     (next: string) =>
       setParams((before) => {
         const after = new URLSearchParams(before);
         after.delete("cursor");
-        if (next === "24h") after.delete("w");
+        if (next === otherwise) after.delete("w");
         else after.set("w", next);
         return after;
       }),
-    [setParams],
+    [setParams, otherwise],
   );
   return useMemo(() => ({ ...windowOf(id, Date.now()), set }), [id, set]);
 }

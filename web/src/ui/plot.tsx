@@ -20,7 +20,7 @@ function series(line: Line, bars: boolean): uPlot.Series {
     dash: line.dashed ? [5, 4] : undefined,
     fill: bars ? stroke : line.fill ? `color-mix(in srgb, ${stroke} 14%, transparent)` : undefined,
     points: { show: line.values.filter((v) => v !== null).length === 1 && !bars, size: 5, fill: stroke },
-    paths: bars ? uPlot.paths.bars?.({ size: [0.8, 40], align: 1 }) : undefined,
+    paths: bars ? uPlot.paths.bars?.({ size: [0.8, 120], align: 1 }) : undefined,
     spanGaps: false,
   };
 }

@@ -253,12 +253,20 @@ interface Group {
   newest: Failed;
 }
 
+const varying = /[0-9a-f]{8,}|[0-9]+/gi;
+
+/** The longest part of a message that others of its kind have too. */
+export function wordsOf(message: string): string {
+  const parts = message.slice(0, 200).split(varying);
+  return parts.reduce((a, b) => (b.length > a.length ? b : a), "").trim();
+}
+
 /** Failures with the same agent and message together. Numbers and ids in a message do not tell two apart. */
 export function grouped(errors: Failed[]): Group[] {
   const groups = new Map<string, Group>();
   for (const e of errors) {
     const message = e.error_message ?? (e.status === "timeout" ? "timed out" : "no message");
-    const key = `${e.agent_name}\n${message.replace(/[0-9a-f]{8,}|[0-9]+/gi, "#")}`;
+    const key = `${e.agent_name}\n${message.replace(varying, "#")}`;
     const known = groups.get(key);
     if (known) known.count++;
     else groups.set(key, { message, count: 1, newest: e });
@@ -297,7 +305,23 @@ function Errors() {
       ),
       sort: (g) => g.newest.agent_name,
     },
-    { id: "count", title: "Count", number: true, cell: (g) => count(g.count), sort: (g) => g.count },
+    {
+      id: "count",
+      title: "Count",
+      number: true,
+      cell: (g) => (
+        <Link
+          href={link("/executions", {
+            agent: g.newest.agent_name,
+            status: "failed",
+            error: g.newest.error_message ? wordsOf(g.newest.error_message) : undefined,
+          })}
+        >
+          {count(g.count)}
+        </Link>
+      ),
+      sort: (g) => g.count,
+    },
     {
       id: "last",
       title: "Last",

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Schemas } from "../api/client";
 import { Money, Name, Status } from "../ui/bits";
 import { sorted } from "../ui/table";
-import { grouped } from "./agents";
+import { grouped, wordsOf } from "./agents";
 import { filtersOf } from "./executions";
 import { parseSpec } from "./parts/createdeployment";
 import { append } from "./parts/log";
@@ -44,6 +44,14 @@ describe("sorted", () => {
   });
   it("leaves rows as they are without a known column", () => {
     expect(sorted(rows, columns, "other")).toEqual(rows);
+  });
+});
+
+describe("wordsOf", () => {
+  it("leaves out what differs between messages of a kind", () => {
+    expect(wordsOf("no answer in 30 s")).toBe("no answer in");
+    expect(wordsOf("12")).toBe("");
+    expect(wordsOf(`${"x".repeat(150)} 1 ${"y".repeat(500)}`)).toBe("x".repeat(150));
   });
 });
 
