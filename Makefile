@@ -65,6 +65,10 @@ test: ## Run every test against one PostgreSQL made for the run, and real API se
 page-test: build ## Walk the web page in Chromium against a real server. Screenshots go to web/screenshots.
 	hack/page test
 
+.PHONY: page-screenshots
+page-screenshots: build ## Take the documentation's pictures of the web page, into docs/images.
+	hack/page screenshots
+
 .PHONY: e2e
 e2e: ## Try the product on a real Kubernetes: KUBECONFIG's, or one of hack/cluster's, which needs root. ARGS="-run …" narrow it.
 	go test -tags e2e -count=1 -v -timeout 60m $(ARGS) ./test/e2e

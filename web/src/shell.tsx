@@ -13,7 +13,7 @@ import { type Session, useSignOut } from "./api/session";
 import { seconds } from "./lib/format";
 import { useLiveStream, useStreamState } from "./lib/live";
 import { refreshes, useSettings } from "./lib/settings";
-import { printable, shorten } from "./lib/text";
+import { printable } from "./lib/text";
 import { full, zoneName } from "./lib/time";
 import { useLink } from "./lib/url";
 import { Status } from "./ui/bits";
@@ -85,7 +85,7 @@ export function Shell({ session, children }: { session: Session; children: React
             ) : (
               (current?.[1] ?? "Not found")
             )}
-            {item && <span className="muted"> / {shorten(item, 40)}</span>}
+            {item && <span className="muted"> / {item}</span>}
           </h1>
           <Controls windowed={windowed.includes(place) || place.startsWith("/users/")} session={session} />
         </section>
@@ -101,7 +101,8 @@ export function Shell({ session, children }: { session: Session; children: React
 export function itemOf(place: string): string {
   const [, , escaped = ""] = place.split("/");
   try {
-    return shorten(printable(decodeURIComponent(escaped)), 120);
+    const text = printable(decodeURIComponent(escaped));
+    return text.length > 32 ? `${text.slice(0, 8)}…${text.slice(-6)}` : text;
   } catch {
     return ""; // half an escape, which somebody typed
   }
