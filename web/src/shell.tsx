@@ -163,7 +163,7 @@ function RefreshNow() {
       size={30}
       aria-label="Refresh now"
       title="Refresh now"
-      onClick={() => queries.invalidateQueries()}
+      onClick={() => queries.invalidateQueries(undefined, { cancelRefetch: false })}
     >
       <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" className={busy ? "busy" : ""}>
         <path

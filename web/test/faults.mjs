@@ -38,7 +38,7 @@ function breakStream(page, gate, server, agent, calm) {
     const name = `meanwhile ${Date.now()}`;
     await call(server, server.adminToken, "POST", "/api/deployments", { agent_ids: [agent], name, spec: {} });
     if ((await page.getByRole("link", { name }).count()) > 0) throw new Error("the gate is not cut");
-    gate.mend();
+    gate.restore();
     await page.locator(".stream").getByText("Live", { exact: true }).waitFor(long);
     await page.getByRole("link", { name }).waitFor(long);
     await page.getByLabel("Refresh every").selectOption("15000");
@@ -117,22 +117,16 @@ function stopDatabase(page, gate, server, calm) {
     };
     try {
       signal("SIGSTOP");
-      await poll("a failure that is shown", 90_000, async () => {
-        if ((await page.locator(".failure").count()) > 0) return true;
-        await page.getByRole("button", { name: "Refresh now" }).click();
-        return false;
-      });
+      await page.getByRole("button", { name: "Refresh now" }).click();
+      await page.locator(".failure").first().waitFor({ timeout: 180_000 });
       if (!(await page.getByRole("heading", { level: 1, name: "Executions" }).isVisible()))
         throw new Error("the view is gone");
       none(await findings(page));
     } finally {
       signal("SIGCONT");
     }
-    await poll("the recovery", 90_000, async () => {
-      if ((await page.locator(".failure").count()) === 0) return true;
-      await page.getByRole("button", { name: "Refresh now" }).click();
-      return false;
-    });
+    // The page reads again by itself.
+    await poll("the recovery", 180_000, async () => (await page.locator(".failure").count()) === 0);
     await settled(page);
     calm();
   });

@@ -1,4 +1,4 @@
-// A way to a server that can be cut and mended, as networks are.
+// A way to a server that can be cut and restored.
 import net from "node:net";
 
 /** Starts to forward connections to the server at a URL. */
@@ -33,7 +33,7 @@ export async function startGate(target) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     cut,
-    mend: () => {
+    restore: () => {
       isOpen = true;
     },
     stop: () =>

@@ -35,10 +35,6 @@ async function shoot(page, file) {
 await mkdir(folder, { recursive: true });
 const server = await startServer("--history", "30d", "--execute-every", "20s", "--deploy-every", "1m");
 try {
-  await poll("the fleet's polls", 60_000, async () => {
-    const { agents } = await call(server, server.adminToken, "GET", "/api/agents?state=online");
-    return agents.length >= 20;
-  });
   const views = { overview: "/ui/overview", agents: "/ui/agents?w=7d", execution: await failedRun(server) };
   const browser = await launch();
   try {
@@ -50,6 +46,8 @@ try {
       });
       const page = await context.newPage();
       await signIn(page, server.url, server.adminToken);
+      const online = page.locator(".stat", { hasText: "Online" }).locator(".value");
+      await poll("the agents' polls", 120_000, async () => Number(await online.textContent()) >= 20);
       for (const [name, path] of Object.entries(views)) {
         await page.goto(server.url + path);
         await settled(page);
