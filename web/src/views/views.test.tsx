@@ -6,6 +6,7 @@ import { sorted } from "../ui/table";
 import { grouped, wordsOf } from "./agents";
 import { filtersOf } from "./executions";
 import { parseSpec } from "./parts/createdeployment";
+import { streamed } from "./parts/fleetcounts";
 import { append } from "./parts/log";
 import { monthToDate } from "./parts/spend";
 import { extent, flatten } from "./parts/trace";
@@ -44,6 +45,17 @@ describe("sorted", () => {
   });
   it("leaves rows as they are without a known column", () => {
     expect(sorted(rows, columns, "other")).toEqual(rows);
+  });
+});
+
+describe("streamed", () => {
+  it("counts exactly, and states without agents as 0", () => {
+    expect(streamed({ agents: { offline: 10_003 }, deployments: { running: 2 } })).toEqual({
+      online: "0",
+      late: "0",
+      offline: "10,003",
+      running: "2",
+    });
   });
 });
 

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { api, apiUrl } from "../../api/client";
-import { count } from "../../lib/format";
+import { exact } from "../../lib/format";
 import { type FleetState, useFleetState, useStreamState } from "../../lib/live";
 import { useLive } from "../../lib/query";
 import { useLink } from "../../lib/url";
@@ -21,10 +21,10 @@ interface Counts {
 export function streamed(fleet: FleetState): Counts {
   const { agents, deployments } = fleet;
   return {
-    online: count(agents.online ?? 0),
-    late: count(agents.late ?? 0),
-    offline: count(agents.offline ?? 0),
-    running: count(deployments.running ?? 0),
+    online: exact(agents.online ?? 0),
+    late: exact(agents.late ?? 0),
+    offline: exact(agents.offline ?? 0),
+    running: exact(deployments.running ?? 0),
   };
 }
 
