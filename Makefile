@@ -65,6 +65,10 @@ test: ## Run all tests, with a temporary PostgreSQL and real API servers. PKG=./
 page-test: build ## Test the web page in Chromium against a real server. Screenshots go to web/screenshots.
 	hack/page test
 
+.PHONY: page-screenshots
+page-screenshots: build ## Take the documentation's pictures of the web page, into docs/images.
+	hack/page screenshots
+
 .PHONY: e2e
 e2e: ## Run the end-to-end tests on the Kubernetes cluster of KUBECONFIG, or on one that hack/cluster starts as root. ARGS="-run …" selects tests.
 	go test -tags e2e -count=1 -v -timeout 60m $(ARGS) ./test/e2e

@@ -2979,9 +2979,6 @@ type Limit = int32
 // Series defines model for series.
 type Series = int32
 
-// SeriesHours defines model for seriesHours.
-type SeriesHours = int32
-
 // To defines model for to.
 type To = time.Time
 
@@ -3142,14 +3139,20 @@ type GetExecutionParams struct {
 
 // GetExecutionMetricsParams defines parameters for GetExecutionMetrics.
 type GetExecutionMetricsParams struct {
-	// Hours How far back the window reaches.
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // GetExecutionMetricsSeriesParams defines parameters for GetExecutionMetricsSeries.
 type GetExecutionMetricsSeriesParams struct {
 	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
-	Hours *SeriesHours `form:"hours,omitempty" json:"hours,omitempty"`
+	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
 
 	// From When the window begins.
 	From *From `form:"from,omitempty" json:"from,omitempty"`
@@ -3325,20 +3328,32 @@ type StreamChangesParams struct {
 
 // GetMetricsParams defines parameters for GetMetrics.
 type GetMetricsParams struct {
-	// Hours How far back the window reaches.
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // GetPendingDeploymentsMetricsParams defines parameters for GetPendingDeploymentsMetrics.
 type GetPendingDeploymentsMetricsParams struct {
-	// Hours How far back the window reaches.
+	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
 	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
+
+	// From When the window begins.
+	From *From `form:"from,omitempty" json:"from,omitempty"`
+
+	// To When the window ends; now by default.
+	To *To `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // GetMetricsSeriesParams defines parameters for GetMetricsSeries.
 type GetMetricsSeriesParams struct {
 	// Hours How far back the window reaches; 24 by default. Not together with `from` and `to`.
-	Hours *SeriesHours `form:"hours,omitempty" json:"hours,omitempty"`
+	Hours *Hours `form:"hours,omitempty" json:"hours,omitempty"`
 
 	// From When the window begins.
 	From *From `form:"from,omitempty" json:"from,omitempty"`

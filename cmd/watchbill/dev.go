@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/watchbill/watchbill/internal/dev/history"
 	"github.com/watchbill/watchbill/internal/dev/pgserver"
 	"github.com/watchbill/watchbill/internal/dev/simulation"
 	"github.com/watchbill/watchbill/internal/observe/logging"
@@ -32,6 +33,7 @@ type devOptions struct {
 	agents  int
 	every   time.Duration
 	execute time.Duration
+	history history.Options
 }
 
 // devAgents are the AI agents that are defined unless a file is given.
@@ -61,6 +63,9 @@ The database stays in --data-dir for the next run, as do the file of AI agents a
 	cmd.Flags().IntVar(&o.agents, "agents", 20, "number of simulated agents")
 	cmd.Flags().DurationVar(&o.every, "deploy-every", 5*time.Second, "time between simulated deployments")
 	cmd.Flags().DurationVar(&o.execute, "execute-every", 2*time.Second, "time between simulated executions of AI agents")
+	cmd.Flags().DurationVar(&o.history.Span, "history", 0, "at the first start, also write a history of this length; 0 for none")
+	cmd.Flags().Int64Var(&o.history.Executions, "history-executions", 0, "number of executions in the history; 0 for 80 an hour")
+	cmd.Flags().Uint64Var(&o.history.Seed, "history-seed", 1, "seed of the history; the same one makes the same history")
 	return cmd
 }
 
@@ -68,6 +73,9 @@ The database stays in --data-dir for the next run, as do the file of AI agents a
 func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	if o.agents < 1 || o.agents > 10_000 || o.every <= 0 || o.execute <= 0 {
 		return usageError(errors.New("--agents must be from 1 to 10000, and --deploy-every and --execute-every more than 0"))
+	}
+	if err := o.checkHistory(); err != nil {
+		return usageError(err)
 	}
 	config := o.replica
 	config.Version = buildVersion()
@@ -108,6 +116,9 @@ func dev(ctx context.Context, std stdio, o devOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, logs.Close()) }()
 	if err := postgres.Migrate(ctx, config.DirectURL()); err != nil {
+		return err
+	}
+	if err := o.writeHistory(ctx, std, config, logs); err != nil {
 		return err
 	}
 	return live(ctx, std, o, config, logs)

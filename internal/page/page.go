@@ -18,6 +18,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
 )
@@ -49,22 +50,27 @@ type asset struct {
 
 // Page is the http.Handler of the page.
 type Page struct {
-	assets map[string]asset // by path
-	next   http.Handler
+	assets  map[string]asset // by path
+	next    http.Handler
+	observe Observer
+	now     func() time.Time
 }
 
+// Observer is called after each response of the page, with the number of bytes of its body.
+type Observer func(r *http.Request, status int, bytes int64, took time.Duration)
+
 // New returns a handler that serves the page, and everything outside of it by next.
-func New(next http.Handler) (*Page, error) {
+func New(next http.Handler, observe Observer, now func() time.Time) (*Page, error) {
 	files, err := fs.Sub(built, "dist")
 	if err != nil {
 		return nil, fmt.Errorf("open the web page: %w", err)
 	}
-	return load(files, next)
+	return load(files, next, observe, now)
 }
 
 // load reads the files NAME.gz and NAME.br.
-func load(files fs.FS, next http.Handler) (*Page, error) {
-	p := &Page{assets: map[string]asset{}, next: next}
+func load(files fs.FS, next http.Handler, observe Observer, now func() time.Time) (*Page, error) {
+	p := &Page{assets: map[string]asset{}, next: next, observe: observe, now: now}
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -143,6 +149,33 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.next.ServeHTTP(w, r)
 		return
 	}
+	start := p.now()
+	counted := &countedResponse{ResponseWriter: w, status: http.StatusOK}
+	p.serve(counted, r)
+	p.observe(r, counted.status, counted.bytes, p.now().Sub(start))
+}
+
+// countedResponse keeps what was sent.
+type countedResponse struct {
+	http.ResponseWriter
+
+	status int
+	bytes  int64
+}
+
+func (c *countedResponse) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+func (c *countedResponse) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.bytes += int64(n)
+	return n, err
+}
+
+func (p *Page) serve(w http.ResponseWriter, r *http.Request) {
+	at := r.URL.Path
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")

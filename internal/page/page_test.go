@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const (
@@ -29,6 +32,8 @@ func compressed(t *testing.T, body string) *fstest.MapFile {
 	return &fstest.MapFile{Data: b.Bytes()}
 }
 
+func unobserved(*http.Request, int, int64, time.Duration) {}
+
 func newPage(t *testing.T) *Page {
 	t.Helper()
 	p, err := load(fstest.MapFS{
@@ -36,7 +41,7 @@ func newPage(t *testing.T) *Page {
 		"index.html.gz":           compressed(t, shellBody),
 		"index.html.br":           {Data: []byte("brotli shell")},
 		"assets/index-a1b2.js.gz": compressed(t, scriptBody),
-	}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), unobserved, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +118,7 @@ func TestUnchangedShellIsNotSentAgain(t *testing.T) {
 }
 
 func TestProgramWithoutPageSaysHowToGetIt(t *testing.T) {
-	p, err := load(fstest.MapFS{".gitignore": {Data: []byte("*")}}, http.NotFoundHandler())
+	p, err := load(fstest.MapFS{".gitignore": {Data: []byte("*")}}, http.NotFoundHandler(), unobserved, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +129,41 @@ func TestProgramWithoutPageSaysHowToGetIt(t *testing.T) {
 }
 
 func TestFileWithoutGzipIsRejected(t *testing.T) {
-	if _, err := load(fstest.MapFS{"index.html.br": {Data: []byte("x")}}, nil); err == nil || !strings.Contains(err.Error(), "index.html.gz is missing") {
+	if _, err := load(fstest.MapFS{"index.html.br": {Data: []byte("x")}}, nil, unobserved, time.Now); err == nil || !strings.Contains(err.Error(), "index.html.gz is missing") {
 		t.Errorf("got %v, want an error that names the missing file", err)
+	}
+}
+
+func TestResponsesOfThePageAreObserved(t *testing.T) {
+	type response struct {
+		path   string
+		status int
+		bytes  int64
+		took   time.Duration
+	}
+	var got []response
+	p := newPage(t)
+	p.observe = func(r *http.Request, status int, bytes int64, took time.Duration) {
+		got = append(got, response{r.URL.Path, status, bytes, took})
+	}
+	var clock time.Time
+	p.now = func() time.Time { clock = clock.Add(time.Second); return clock }
+	br := map[string]string{"Accept-Encoding": "br"}
+	tag := get(t, p, "GET", "/", nil).Header().Get("ETag")
+	get(t, p, "GET", "/ui/overview", br)
+	get(t, p, "HEAD", "/ui/overview", br)
+	get(t, p, "GET", "/ui/overview", map[string]string{"If-None-Match": tag})
+	get(t, p, "GET", "/ui/assets/gone.js", nil)
+	get(t, p, "GET", "/api/health", nil) // observed by the server
+	missing := got[len(got)-1].bytes
+	want := []response{
+		{"/", 200, int64(len(shellBody)), time.Second},
+		{"/ui/overview", 200, int64(len("brotli shell")), time.Second},
+		{"/ui/overview", 200, 0, time.Second},
+		{"/ui/overview", 304, 0, time.Second},
+		{"/ui/assets/gone.js", 404, missing, time.Second},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(response{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

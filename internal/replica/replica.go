@@ -190,7 +190,7 @@ func New(ctx context.Context, config Config, logs *logging.Logs, now func() time
 		handler.EndStreams()
 		r.executions.gateway.EndDrains()
 	}
-	web, err := page.New(handler)
+	web, err := page.New(handler, handler.ObserveFile, r.now)
 	if err != nil {
 		return nil, err
 	}

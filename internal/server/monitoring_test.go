@@ -1,11 +1,13 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
@@ -92,6 +94,56 @@ func TestMetricsWithoutData(t *testing.T) {
 	a.send(t, request{method: "GET", path: "/api/metrics/pending-deployments"}).want(http.StatusOK).decode(&p)
 	if p.Route != "/api/deployments/pending/{agent_id}" {
 		t.Errorf("got %+v", p)
+	}
+}
+
+func TestMetricsBetweenTwoTimes(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t, nil)
+	now := time.Now().UTC().Truncate(time.Minute)
+	at := func(hours int) string { return now.Add(time.Duration(hours) * time.Hour).Format(time.RFC3339) }
+	tests := map[string]struct {
+		query, token string
+		code         int
+		from, to     int // hours from now
+	}{
+		"within":                   {"from=" + at(-3) + "&to=" + at(-1), adminToken, http.StatusOK, -3, -1},
+		"to alone":                 {"to=" + at(-1), adminToken, http.StatusOK, -25, -1},
+		"a week without a token":   {"from=" + at(-168) + "&to=" + at(0), "", http.StatusOK, -168, 0},
+		"longer without a token":   {"from=" + at(-169) + "&to=" + at(0), "", http.StatusBadRequest, 0, 0},
+		"longer":                   {"from=" + at(-169) + "&to=" + at(0), adminToken, http.StatusOK, -169, 0},
+		"the wrong way around":     {"from=" + at(-1) + "&to=" + at(-2), adminToken, http.StatusBadRequest, 0, 0},
+		"in the future":            {"to=" + at(1), adminToken, http.StatusBadRequest, 0, 0},
+		"hours and from":           {"hours=1&from=" + at(-1), adminToken, http.StatusBadRequest, 0, 0},
+		"longer than a year":       {"from=" + at(-report.MaxHours-1), adminToken, http.StatusBadRequest, 0, 0},
+		"no time":                  {"from=yesterday", adminToken, http.StatusBadRequest, 0, 0},
+		"no time without a token":  {"from=yesterday", "", http.StatusBadRequest, 0, 0},
+		"two times of one meaning": {"from=" + at(-1) + "&to=" + at(-1), "", http.StatusBadRequest, 0, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			paths := []string{"/api/metrics", "/api/metrics/pending-deployments"}
+			if tt.token != "" {
+				paths = append(paths, "/api/admin/metrics")
+			}
+			for _, path := range paths {
+				got := a.send(t, request{method: "GET", path: path + "?" + tt.query, token: tt.token}).want(tt.code)
+				if tt.code != http.StatusOK {
+					continue
+				}
+				var m struct {
+					Window  openapi.ExecutionWindow
+					Metrics struct{ Window openapi.ExecutionWindow }
+				}
+				got.decode(&m)
+				window := cmp.Or(m.Window, m.Metrics.Window)
+				want := openapi.ExecutionWindow{From: now.Add(time.Duration(tt.from) * time.Hour), To: now.Add(time.Duration(tt.to) * time.Hour)}
+				if !window.From.Equal(want.From) || !window.To.Equal(want.To) {
+					t.Errorf("%s: got %+v, want %+v", path, window, want)
+				}
+			}
+		})
 	}
 }
 

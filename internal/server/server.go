@@ -369,6 +369,18 @@ func (s *Server) observe(x *endpoint.Exchange, status int, took time.Duration) {
 	}
 }
 
+// pageRoute is the route of all files of the web page in metrics and log lines.
+const pageRoute = "/ui/"
+
+// ObserveFile counts and logs a response with a file of the web page. Such files need no token, and no token is looked for.
+func (s *Server) ObserveFile(r *http.Request, status int, bytes int64, took time.Duration) {
+	s.recorder.OpenRoute(r.Method, pageRoute).ObserveOther(observe.Unauthenticated, status)
+	s.requests.Log(logging.RequestLine{
+		Method: r.Method, Route: pageRoute, Path: r.URL.RequestURI(), Status: status, Duration: took, BytesOut: bytes,
+		Remote: s.proxies.Client(r), Unauthenticated: true, File: true,
+	})
+}
+
 func (s *Server) recovered(x *endpoint.Exchange, cause any) {
 	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		x.Abandon()

@@ -3,9 +3,9 @@ import { Redirect, Route, Switch, useLocation } from "wouter";
 import { useSession } from "./api/session";
 import { Shell } from "./shell";
 import { Failure, Loading } from "./ui/states";
+import Overview from "./views/overview";
 import { SignIn } from "./views/signin";
 
-const Overview = lazy(() => import("./views/overview"));
 const Agents = lazy(() => import("./views/agents"));
 const Executions = lazy(() => import("./views/executions"));
 const Execution = lazy(() => import("./views/execution"));

@@ -1,4 +1,4 @@
-import "@mantine/core/styles.css";
+import "./mantine";
 import "./styles.css";
 import "./panels.css";
 import "./parts.css";
@@ -12,6 +12,9 @@ import { ApiError } from "./api/client";
 import { App } from "./app";
 import "./lib/code";
 import { SettingsProvider } from "./lib/settings";
+
+// Most views have charts: their library is read while the first answers come.
+void import("./ui/plot");
 
 const base = "/ui";
 if (!window.location.pathname.startsWith(`${base}/`) || window.location.pathname === `${base}/`) {

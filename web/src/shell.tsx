@@ -10,10 +10,14 @@ import { useIsFetching, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Session, useSignOut } from "./api/session";
-import { useLiveStream } from "./lib/live";
-import { useSettings } from "./lib/settings";
+import { seconds } from "./lib/format";
+import { useLiveStream, useStreamState } from "./lib/live";
+import { refreshes, useSettings } from "./lib/settings";
+import { printable } from "./lib/text";
 import { full, zoneName } from "./lib/time";
-import { useLink, useWindow, windows } from "./lib/url";
+import { useLink } from "./lib/url";
+import { Status } from "./ui/bits";
+import { WindowChoice } from "./ui/window";
 
 const views: [path: string, title: string][] = [
   ["/overview", "Overview"],
@@ -29,13 +33,6 @@ const views: [path: string, title: string][] = [
   ["/settings", "Settings"],
 ];
 
-const refreshes: [label: string, every: number | false][] = [
-  ["Off", false],
-  ["5 s", 5_000],
-  ["15 s", 15_000],
-  ["1 min", 60_000],
-];
-
 /** The views whose figures are of the chosen window. */
 const windowed = ["/overview", "/agents", "/executions", "/api", "/costs", "/users"];
 
@@ -47,9 +44,10 @@ export function Shell({ session, children }: { session: Session; children: React
   const current = views.find(([path]) => place === path || place.startsWith(`${path}/`));
   // The menu closes when the place changes.
   useEffect(() => setOpen(false), [place]);
+  const [view, item] = [current?.[1] ?? "Page", itemOf(place)];
   useEffect(() => {
-    document.title = `${current?.[1] ?? "Page"} · Watchbill`;
-  }, [current]);
+    document.title = [...(item ? [item] : []), view, "Watchbill"].join(" · ");
+  }, [view, item]);
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -81,8 +79,15 @@ export function Shell({ session, children }: { session: Session; children: React
       </nav>
       <div className="content">
         <section className="top" aria-label="View">
-          <h1>{current?.[1] ?? "Not found"}</h1>
-          <Controls windowed={windowed.includes(place)} session={session} />
+          <h1>
+            {item && current ? (
+              <Link href={link(current[0])}>{current[1]}</Link>
+            ) : (
+              (current?.[1] ?? "Not found")
+            )}
+            {item && <span className="muted"> / {item}</span>}
+          </h1>
+          <Controls windowed={windowed.includes(place) || place.startsWith("/users/")} session={session} />
         </section>
         <main id="main" tabIndex={-1}>
           {children}
@@ -90,6 +95,17 @@ export function Shell({ session, children }: { session: Session; children: React
       </div>
     </div>
   );
+}
+
+/** What a place below a view shows: an agent, a deployment, a report. */
+export function itemOf(place: string): string {
+  const [, , escaped = ""] = place.split("/");
+  try {
+    const text = printable(decodeURIComponent(escaped));
+    return text.length > 32 ? `${text.slice(0, 8)}…${text.slice(-6)}` : text;
+  } catch {
+    return ""; // half an escape, which somebody typed
+  }
 }
 
 function Lines() {
@@ -101,19 +117,11 @@ function Lines() {
 }
 
 function Controls({ windowed: hasWindow, session }: { windowed: boolean; session: Session }) {
-  const { id, set } = useWindow();
   const { refresh, setRefresh } = useSettings();
   return (
     <div className="controls">
-      {hasWindow && (
-        <NativeSelect
-          size="xs"
-          aria-label="Window"
-          value={id}
-          onChange={(e) => set(e.currentTarget.value)}
-          data={windows.map(([value, label]) => ({ value, label }))}
-        />
-      )}
+      <StreamState />
+      {hasWindow && <WindowChoice />}
       <NativeSelect
         size="xs"
         aria-label="Refresh every"
@@ -121,14 +129,28 @@ function Controls({ windowed: hasWindow, session }: { windowed: boolean; session
         onChange={(e) =>
           setRefresh(e.currentTarget.value === "false" ? false : Number(e.currentTarget.value))
         }
-        data={refreshes.map(([label, every]) => ({
+        data={refreshes.map((every) => ({
           value: String(every),
-          label: every ? `Every ${label}` : "No refresh",
+          label: every ? `Every ${seconds(every / 1000)}` : "No refresh",
         }))}
       />
       <RefreshNow />
       <Preferences session={session} />
     </div>
+  );
+}
+
+/** Says that changes do not arrive, where they did or should. */
+function StreamState() {
+  const isLive = useStreamState();
+  if (isLive === undefined) return null;
+  return (
+    <span
+      className="stream"
+      title={isLive ? "Changes are shown as they happen." : "Changes are read at intervals only."}
+    >
+      <Status of={isLive ? "Live" : "Not live"} tone={isLive ? "ok" : "warn"} />
+    </span>
   );
 }
 
@@ -141,7 +163,7 @@ function RefreshNow() {
       size={30}
       aria-label="Refresh now"
       title="Refresh now"
-      onClick={() => queries.invalidateQueries()}
+      onClick={() => queries.invalidateQueries(undefined, { cancelRefetch: false })}
     >
       <svg viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" className={busy ? "busy" : ""}>
         <path

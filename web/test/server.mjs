@@ -13,6 +13,9 @@ const ingestToken = "page-test-ingest";
 // Names as an enemy would choose them: markup, a formula, a bidirectional override, a terminal escape.
 export const hostile = "<img src=x onerror=alert(1)>=cmd|'/c'!A1\u202egnp.exe";
 
+/** The user of hostile executions: ids of users are plain. */
+export const hostileUser = hostile.replace(/[^\x20-\x7e]/g, "");
+
 export async function poll(what, within, probe) {
   const end = Date.now() + within;
   let last;
@@ -47,7 +50,8 @@ async function startAlertmanager() {
   return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
 }
 
-export async function startServer() {
+/** Starts a server on free ports, with further arguments of `watchbill dev`. */
+export async function startServer(...more) {
   const alertmanager = await startAlertmanager();
   const folder = await mkdtemp(join(tmpdir(), "watchbill-page-"));
   const listen = "127.0.0.1:0";
@@ -71,6 +75,7 @@ export async function startServer() {
       "300ms",
       "--alerts-url",
       alertmanager.url,
+      ...more,
     ],
     {
       cwd: folder,
@@ -104,14 +109,15 @@ export async function startServer() {
       return /API\s+(http:\S+)/.exec(output)?.[1];
     });
     const link = () => /(http:\S+code=\S+)/.exec(output)?.[1];
-    return { url, adminToken, ingestToken, link, stop };
+    const databasePid = () => Number(/runs as pid (\d+)/.exec(output)?.[1]);
+    return { url, adminToken, ingestToken, link, databasePid, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function call({ url }, token, method, path, body) {
+export async function call({ url }, token, method, path, body) {
   const response = await fetch(url + path, {
     method,
     headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
@@ -171,7 +177,7 @@ export async function seed(server) {
       reasoning_tokens: 400,
     }),
     {
-      user_id: hostile.replace(/[^\x20-\x7e]/g, ""),
+      user_id: hostileUser,
       agent_name: hostile,
       status: "failure",
       error_message: `${hostile} \u001b[31mred`,
@@ -186,12 +192,13 @@ export async function seed(server) {
   ];
   await call(server, server.ingestToken, "POST", "/api/executions", { executions });
   const id = `hostile-${begin}`;
-  await call(server, server.adminToken, "POST", "/api/agents", { id, name: hostile });
+  const { token } = await call(server, server.adminToken, "POST", "/api/agents", { id, name: hostile });
   await call(server, server.adminToken, "POST", "/api/deployments", {
     agent_ids: [id],
     name: hostile,
     spec: { [hostile]: hostile },
   });
+  const hostileDeployment = await runHostile(server, id, token);
   await poll("figures of the simulation", 120_000, async () => {
     const { metrics } = await call(server, server.adminToken, "GET", "/api/admin/metrics?hours=1");
     const { deployments } = await call(server, server.adminToken, "GET", "/api/deployments?status=succeeded");
@@ -202,5 +209,35 @@ export async function seed(server) {
   }
   const { deployments } = await call(server, server.adminToken, "GET", "/api/deployments?status=succeeded");
   const { reports } = await call(server, server.adminToken, "GET", "/api/reports");
-  return { deployment: deployments[0].id, agent: deployments[0].agent_id, reports: reports.map((r) => r.id) };
+  return {
+    deployment: deployments[0].id,
+    agent: deployments[0].agent_id,
+    reports: reports.map((r) => r.id),
+    hostileAgent: id,
+    hostileDeployment,
+  };
+}
+
+/** Runs an agent's only deployment to a failure with a hostile message and log. */
+async function runHostile(server, agent, token) {
+  const { deployments } = await call(server, token, "GET", `/api/deployments/pending/${agent}`);
+  const { id } = deployments[0];
+  const report = (status, message) =>
+    call(server, token, "POST", `/api/deployments/${id}/status`, {
+      attempt: 1,
+      claim: "page-test",
+      status,
+      message,
+      retryable: false,
+    });
+  await report("running", hostile);
+  const log = `${hostile}\n\u001b[2J<script>alert(1)</script>\n${"x".repeat(50_000)}\n`;
+  const sent = await fetch(`${server.url}/api/deployments/${id}/logs?attempt=1&offset=0`, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${token}`, "Content-Type": "text/plain" },
+    body: log,
+  });
+  if (!sent.ok) throw new Error(`the log was refused: ${sent.status} ${await sent.text()}`);
+  await report("failed", `${hostile} \u001b[31mred`);
+  return id;
 }

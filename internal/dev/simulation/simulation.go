@@ -58,8 +58,8 @@ func Enroll(ctx context.Context, opts Options) (*Fleet, error) {
 	}
 	f := &Fleet{opts: opts, admin: admin}
 	for i := range opts.Agents {
-		id := fmt.Sprintf("agent-%02d", i+1)
-		token, err := f.enroll(ctx, id, regions[i%len(regions)])
+		id, name, labels := Identity(i)
+		token, err := f.enroll(ctx, id, name, labels)
 		if err != nil {
 			return nil, fmt.Errorf("enrol %s: %w", id, err)
 		}
@@ -76,10 +76,17 @@ func Enroll(ctx context.Context, opts Options) (*Fleet, error) {
 	return f, nil
 }
 
-func (f *Fleet) enroll(ctx context.Context, id, region string) (token string, err error) {
-	enrolled, err := f.admin.EnrollAgentWithResponse(ctx, openapi.EnrollAgentRequest{
-		ID: id, Name: "Simulated " + id, Labels: openapi.Labels{"region": region, "simulated": "true"}, Version: "simulation",
-	})
+// Version is the version that simulated agents report.
+const Version = "simulation"
+
+// Identity returns the id, name and labels of the i-th agent of a fleet.
+func Identity(i int) (id, name string, labels map[string]string) {
+	id = fmt.Sprintf("agent-%02d", i+1)
+	return id, "Simulated " + id, map[string]string{"region": regions[i%len(regions)], "simulated": "true"}
+}
+
+func (f *Fleet) enroll(ctx context.Context, id, name string, labels openapi.Labels) (token string, err error) {
+	enrolled, err := f.admin.EnrollAgentWithResponse(ctx, openapi.EnrollAgentRequest{ID: id, Name: name, Labels: labels, Version: Version})
 	if err != nil {
 		return "", err
 	}

@@ -47,9 +47,11 @@ type RequestLine struct {
 	Remote            string
 	Idle              bool // a poll that found nothing; sampled
 	Unauthenticated   bool // the caller sent no token that is valid here; sampled
+	File              bool // a file of the web page; logged at debug
 }
 
-// RequestLogger logs requests as lines with the msg "request": server errors at level error, all others at info.
+// RequestLogger logs requests as lines with the msg "request": server errors at level error, files of the web page at
+// debug, all others at info.
 //
 // Most idle polls get no line, since nearly all requests are idle polls. Neither do most requests of unauthenticated
 // callers, which could otherwise fill the log, nor those of other callers beyond a limit per second. A line that
@@ -93,8 +95,11 @@ func (l *RequestLogger) SampleCause(known bool) int64 {
 // Log logs a request, or counts it for another line if it is sampled. That decision costs some tens of nanoseconds.
 func (l *RequestLogger) Log(r RequestLine) {
 	level := zapcore.InfoLevel
-	if r.Status >= 500 {
+	switch {
+	case r.Status >= 500:
 		level = zapcore.ErrorLevel
+	case r.File:
+		level = zapcore.DebugLevel
 	}
 	if !l.log.Core().Enabled(level) {
 		return

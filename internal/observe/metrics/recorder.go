@@ -97,6 +97,13 @@ type routeTotals struct {
 // Its counters for 200, 500, 503 and the given codes exist from then on, at 0: Prometheus sees no increase in a series
 // that begins at 1, so the first error would go unnoticed.
 func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
+	return r.route(method, pattern, append([]int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable}, codes...))
+}
+
+// OpenRoute is Route for requests that never have a known caller, and so no counters of one.
+func (r *Recorder) OpenRoute(method, pattern string) *Route { return r.route(method, pattern, nil) }
+
+func (r *Recorder) route(method, pattern string, always []int) *Route {
 	method = observe.MethodLabel(method)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,7 +114,7 @@ func (r *Recorder) Route(method, pattern string, codes ...int) *Route {
 	rt := &Route{
 		method:  method,
 		pattern: pattern,
-		always:  append([]int{http.StatusOK, http.StatusInternalServerError, http.StatusServiceUnavailable}, codes...),
+		always:  always,
 		shards:  newShards[routeCounts](),
 	}
 	routes = append(slices.Clone(routes), rt)

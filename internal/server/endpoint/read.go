@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -122,9 +123,29 @@ func NewID(random io.Reader) (uuid.UUID, error) {
 // DefaultHours is the window of metrics and reports unless the request sets another one.
 const DefaultHours = 24
 
-// ReadHours reads a request whose only parameter is the number of hours of a window.
-func ReadHours(x *Exchange) (int64, error) {
+// Span is the window of a request for figures: the last hours, or from one time to another.
+type Span struct {
+	Hours int64
+	fixed report.Window // zero if the window is the last hours
+}
+
+// ReadSpan reads a request whose only parameters are hours, or from and to.
+func ReadSpan(x *Exchange) (Span, error) {
 	q := x.Query()
-	hours := q.Integer("hours", DefaultHours, 1, report.MaxHours)
-	return hours, q.Done()
+	if !q.Has("from") && !q.Has("to") {
+		hours := q.Integer("hours", DefaultHours, 1, report.MaxHours)
+		return Span{Hours: hours}, q.Done()
+	}
+	window := q.Window(x.Shared.Now())
+	// A window is widened to whole minutes, which are not counted.
+	hours := (window.To.Sub(window.From) - 2*time.Minute + time.Hour - 1) / time.Hour
+	return Span{max(1, int64(hours)), window}, q.Done()
+}
+
+// Window returns the window at a time.
+func (s Span) Window(now time.Time) (report.Window, error) {
+	if s.fixed != (report.Window{}) {
+		return s.fixed, nil
+	}
+	return report.LastHours(s.Hours, now)
 }

@@ -64,7 +64,7 @@ func New(opts Options) *API { return &API{opts, endpoint.NewGate(maxExports)} }
 // Routes returns the routes. The API may be the zero value.
 func (a *API) Routes() []endpoint.Route {
 	return []endpoint.Route{
-		endpoint.Get("/api/admin/metrics", endpoint.Admin, endpoint.Typed(http.StatusOK, endpoint.ReadHours, a.getExecutionMetrics)),
+		endpoint.Get("/api/admin/metrics", endpoint.Admin, endpoint.Typed(http.StatusOK, endpoint.ReadSpan, a.getExecutionMetrics)),
 		endpoint.Get("/api/admin/metrics/series", endpoint.Admin, endpoint.Typed(http.StatusOK, readExecutionSeries, a.getExecutionSeries)),
 		endpoint.Get("/api/admin/executions", endpoint.Admin, a.listExecutions),
 		endpoint.Get("/api/admin/executions/{execution_id}", endpoint.Admin, endpoint.Recorded(http.StatusOK, readExecutionKey, a.getExecution, executionRead)),

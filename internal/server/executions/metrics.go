@@ -2,7 +2,6 @@ package executions
 
 import (
 	"context"
-	"time"
 
 	"github.com/watchbill/watchbill/api/openapi"
 	"github.com/watchbill/watchbill/internal/execution"
@@ -12,13 +11,17 @@ import (
 // succeeded is the status member of successful responses to administrators. Failures are problem documents.
 const succeeded = "success"
 
-func (a *API) getExecutionMetrics(ctx context.Context, hours int64) (openapi.ExecutionMetricsAnswer, error) {
+func (a *API) getExecutionMetrics(ctx context.Context, span endpoint.Span) (openapi.ExecutionMetricsAnswer, error) {
 	if err := a.Computing.Enter(ctx); err != nil {
 		return openapi.ExecutionMetricsAnswer{}, err
 	}
 	defer a.Computing.Leave()
 	now := a.Now().UTC()
-	facts, err := a.Store.Facts(ctx, execution.Window{From: now.Add(-time.Duration(hours) * time.Hour), To: now})
+	window, err := span.Window(now)
+	if err != nil {
+		return openapi.ExecutionMetricsAnswer{}, err
+	}
+	facts, err := a.Store.Facts(ctx, execution.Window(window))
 	if err != nil {
 		return openapi.ExecutionMetricsAnswer{}, err
 	}

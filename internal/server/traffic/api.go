@@ -42,9 +42,9 @@ func New(opts Options) *API {
 // Routes returns the routes. The API may be the zero value.
 func (a *API) Routes() []endpoint.Route {
 	return []endpoint.Route{
-		endpoint.Get("/api/metrics", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredHours, a.getMetrics)),
+		endpoint.Get("/api/metrics", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredSpan, a.getMetrics)),
 		endpoint.Get("/api/metrics/series", endpoint.Everyone, endpoint.Typed(http.StatusOK, readTrafficSeries, a.getMetricsSeries)),
 		endpoint.Get("/api/events", endpoint.Admin, endpoint.Typed(http.StatusOK, readEventQuery, a.listEvents)),
-		endpoint.Get("/api/metrics/pending-deployments", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredHours, a.getPendingMetrics)),
+		endpoint.Get("/api/metrics/pending-deployments", endpoint.Everyone, endpoint.Typed(http.StatusOK, readMeteredSpan, a.getPendingMetrics)),
 	}
 }

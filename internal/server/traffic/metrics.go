@@ -16,7 +16,7 @@ import (
 var errLongWindow = problem.New(http.StatusServiceUnavailable, "unavailable", "hours",
 	"reading the window took longer than %s; ask for fewer hours or try again later", text.Duration(endpoint.ResponseTimeout))
 
-func (a *API) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics, error) {
+func (a *API) getMetrics(ctx context.Context, req meteredSpan) (openapi.Metrics, error) {
 	doc, err := a.measure(ctx, req, report.SectionSummary, report.SectionEndpoints, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.Metrics{}, err
@@ -39,7 +39,7 @@ func (a *API) getMetrics(ctx context.Context, req meteredHours) (openapi.Metrics
 	return m, nil
 }
 
-func (a *API) getPendingMetrics(ctx context.Context, req meteredHours) (openapi.PendingDeploymentsMetrics, error) {
+func (a *API) getPendingMetrics(ctx context.Context, req meteredSpan) (openapi.PendingDeploymentsMetrics, error) {
 	doc, err := a.measure(ctx, req, report.SectionPendingDeployments, report.SectionDatabasePool, report.SectionQueries)
 	if err != nil {
 		return openapi.PendingDeploymentsMetrics{}, err
@@ -57,10 +57,10 @@ func (a *API) getPendingMetrics(ctx context.Context, req meteredHours) (openapi.
 }
 
 // measure computes a report without objectives, so that metrics agree with a report over the same window.
-func (a *API) measure(ctx context.Context, req meteredHours, sections ...report.Section) (report.Document, error) {
+func (a *API) measure(ctx context.Context, req meteredSpan, sections ...report.Section) (report.Document, error) {
 	compute := func(ctx context.Context, metering endpoint.Gate) (report.Document, error) {
 		now := a.Now()
-		window, err := report.LastHours(req.hours, now)
+		window, err := req.Window(now)
 		if err != nil {
 			return report.Document{}, err
 		}
@@ -84,7 +84,7 @@ func (a *API) measure(ctx context.Context, req meteredHours, sections ...report.
 	case req.known:
 		responses = a.Tokened
 	}
-	return responses.response(ctx, openQuestion{req.hours, sections[0]}, a.Now, compute)
+	return responses.response(ctx, openQuestion{req.Span, sections[0]}, a.Now, compute)
 }
 
 func windowOf(c report.Coverage) openapi.Window {

@@ -24,8 +24,8 @@ func TestSlowWindowsTimeOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := New(Options{Measurements: unanswered{}, Computing: endpoint.NewGate(1), Now: time.Now})
-		for _, req := range []meteredHours{{known: true, admin: true}, {known: true}, {}} {
-			req.hours = 100
+		for _, req := range []meteredSpan{{known: true, admin: true}, {known: true}, {}} {
+			req.Span = endpoint.Span{Hours: 100}
 			ctx, cancel := context.WithTimeout(t.Context(), endpoint.ResponseTimeout)
 			start := time.Now()
 			_, err := a.measure(ctx, req, report.SectionSummary)

@@ -25,17 +25,18 @@ const (
 var errTooManyMetrics = problem.New(http.StatusTooManyRequests, "rate_limited", "",
 	"too many requests for metrics are waiting; try again later, or with a token")
 
-// meteredHours is a request for metrics.
-type meteredHours struct {
-	hours int64
+// meteredSpan is a request for metrics.
+type meteredSpan struct {
+	endpoint.Span
+
 	known bool // the caller has a valid token
 	admin bool // the caller is an administrator
 }
 
-func readMeteredHours(x *endpoint.Exchange) (meteredHours, error) {
-	hours, err := endpoint.ReadHours(x)
-	req := meteredHours{hours: hours, known: x.Audience == observe.Known, admin: x.Caller.Admin}
-	if err == nil && hours > openHours && !req.known {
+func readMeteredSpan(x *endpoint.Exchange) (meteredSpan, error) {
+	span, err := endpoint.ReadSpan(x)
+	req := meteredSpan{Span: span, known: x.Audience == observe.Known, admin: x.Caller.Admin}
+	if err == nil && span.Hours > openHours && !req.known {
 		err = problem.BadRequest("invalid_parameter", "hours",
 			"must be from 1 to %d without a token; with any valid token it may be up to %d", openHours, report.MaxHours)
 	}
@@ -53,7 +54,7 @@ type Cache struct {
 }
 
 type openQuestion struct {
-	hours   int64
+	span    endpoint.Span
 	section report.Section // the first section requested, which differs by route
 }
 

@@ -11,12 +11,45 @@ export interface Session {
 const key = ["session"];
 const path = "/api/session";
 
+// What is remembered lets the next visit show its view at once, while the server is asked. It opens nothing: requests are
+// answered by the cookie alone.
+const rememberedKey = "watchbill-session";
+
+function remember(session: Session | null) {
+  try {
+    if (session) {
+      const { role, expires_at } = session;
+      localStorage.setItem(rememberedKey, JSON.stringify({ role, expires_at }));
+    } else {
+      localStorage.removeItem(rememberedKey);
+    }
+  } catch {
+    // Storage is disabled: every visit waits for the server.
+  }
+}
+
+/** The session of the last visit, without the right to write; undefined if there was none or it has expired. */
+export function remembered(now = Date.now()): Session | undefined {
+  try {
+    const known = JSON.parse(localStorage.getItem(rememberedKey) ?? "null") as Partial<Session> | null;
+    const { role, expires_at } = known ?? {};
+    if (typeof role !== "string" || !(Date.parse(String(expires_at)) > now)) return undefined;
+    return { role, expires_at: String(expires_at), csrf_token: "" };
+  } catch {
+    return undefined; // storage is disabled, or something else wrote there
+  }
+}
+
 async function getSession(): Promise<Session | null> {
   const response = await fetch(path, { headers: { Accept: "application/json" } });
-  if (response.status === 401) return null;
+  if (response.status === 401) {
+    remember(null);
+    return null;
+  }
   if (!response.ok) throw await errorOf(response);
   const session = (await response.json()) as Session;
   setCsrfToken(session.csrf_token);
+  remember(session);
   return session;
 }
 
@@ -27,6 +60,7 @@ export function useSession() {
   return useQuery({
     queryKey: key,
     queryFn: getSession,
+    placeholderData: () => remembered(),
     staleTime: 60_000,
     retry: 1,
     refetchInterval: 300_000,
@@ -44,6 +78,7 @@ export function useSignIn() {
     if (!response.ok) throw await errorOf(response);
     const session = (await response.json()) as Session;
     setCsrfToken(session.csrf_token);
+    remember(session);
     queries.setQueryData(key, session);
   };
 }
@@ -56,6 +91,7 @@ export function useSignOut(session: Session | null) {
       headers: { "X-CSRF-Token": session?.csrf_token ?? "" },
     });
     if (!response.ok && response.status !== 401) throw await errorOf(response);
+    remember(null);
     queries.setQueryData(key, null);
     queries.removeQueries({ predicate: (query) => query.queryKey[0] !== key[0] });
   };

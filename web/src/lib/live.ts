@@ -1,4 +1,4 @@
-import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type Query, type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 
 /** What the stream says of the fleet. */
@@ -56,7 +56,13 @@ function listen(queries: QueryClient): () => void {
   });
   let source: EventSource | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const close = () => {
+    source?.close();
+    source = undefined;
+    clearTimeout(timer);
+  };
   const open = () => {
+    close();
     source = new EventSource(path);
     source.onopen = () => queries.setQueryData(stateKey, true);
     source.onerror = () => {
@@ -71,10 +77,22 @@ function listen(queries: QueryClient): () => void {
     );
     for (const [topic, { call }] of topical) source.addEventListener(topic, call);
   };
-  open();
+  // Browsers open six connections to a host at most: a tab that nobody sees must not hold one.
+  const seen = () => {
+    if (document.hidden) {
+      close();
+      return;
+    }
+    if (source) return;
+    open();
+    const old = { predicate: (q: Query) => q.queryKey[0] !== "live" };
+    void queries.invalidateQueries(old, { cancelRefetch: false });
+  };
+  document.addEventListener("visibilitychange", seen);
+  if (!document.hidden) open();
   return () => {
-    source?.close();
-    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", seen);
+    close();
     for (const [, { stop }] of topical) stop();
   };
 }
@@ -99,7 +117,7 @@ export function useFleetState() {
   return useStored<FleetState>(fleetKey);
 }
 
-/** Whether changes arrive as they happen. */
-export function useIsLive(): boolean {
-  return useStored<boolean>(stateKey) === true;
+/** Whether changes arrive as they happen; undefined until the stream has been tried. */
+export function useStreamState(): boolean | undefined {
+  return useStored<boolean>(stateKey) ?? undefined;
 }

@@ -11,9 +11,29 @@ interface Settings {
 
 const Context = createContext<Settings | null>(null);
 
+export const refreshes: (number | false)[] = [false, 5_000, 15_000, 60_000];
+const refreshKey = "watchbill-refresh";
+
+export function storedRefresh(): number | false {
+  try {
+    const stored = localStorage.getItem(refreshKey);
+    return refreshes.find((every) => String(every) === stored) ?? 15_000;
+  } catch {
+    return 15_000; // storage is disabled
+  }
+}
+
+function storeRefresh(every: number | false) {
+  try {
+    localStorage.setItem(refreshKey, String(every));
+  } catch {
+    // Storage is disabled: the choice lasts for this visit.
+  }
+}
+
 export function SettingsProvider({ children }: { children: ReactNode }) {
   const [zone, setZone] = useState(storedZone);
-  const [refresh, setRefresh] = useState<number | false>(15_000);
+  const [refresh, setRefresh] = useState(storedRefresh);
   const value = useMemo(
     () => ({
       zone,
@@ -22,7 +42,10 @@ export function SettingsProvider({ children }: { children: ReactNode }) {
         setZone(next);
       },
       refresh,
-      setRefresh,
+      setRefresh: (every: number | false) => {
+        storeRefresh(every);
+        setRefresh(every);
+      },
     }),
     [zone, refresh],
   );

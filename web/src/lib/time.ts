@@ -1,3 +1,5 @@
+import { interval } from "./url";
+
 export type Zone = "local" | "utc";
 
 const key = "watchbill-zone";
@@ -70,4 +72,25 @@ export function ago(t: Date, now: Date): string {
   if (s < 3600) return `${Math.floor(s / 60)} min ago`;
   if (s < 172_800) return `${Math.floor(s / 3600)} h ago`;
   return `${Math.floor(s / 86_400)} d ago`;
+}
+
+/** A time as a field for times has it, in the reader's zone. */
+export function fieldTime(t: Date, zone: Zone): string {
+  const shift = zone === "utc" ? 0 : t.getTimezoneOffset() * 60_000;
+  return new Date(t.getTime() - shift).toISOString().slice(0, 16);
+}
+
+/** The time that a field has; null if it has none. */
+export function parseFieldTime(text: string, zone: Zone): Date | null {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text)) return null;
+  const t = new Date(zone === "utc" ? `${text}Z` : text);
+  return Number.isNaN(t.getTime()) ? null : t;
+}
+
+/** The window of a day such as 2026-01-15, as the address holds windows. */
+export function dayOf(day: string, zone: Zone): string {
+  const [year = 1970, month = 1, date = 1] = day.split("-").map(Number);
+  const begin = (d: number) =>
+    zone === "utc" ? new Date(Date.UTC(year, month - 1, d)) : new Date(year, month - 1, d);
+  return interval(begin(date), begin(date + 1));
 }

@@ -18,13 +18,20 @@ export function usePages(of: string): {
   };
 }
 
+/** Whether a first page has everything. */
+export function isWhole(pages: ReturnType<typeof usePages>, list: { next_cursor?: string }): boolean {
+  return pages.page === 1 && !list.next_cursor;
+}
+
 interface PagerProps {
   pages: ReturnType<typeof usePages>;
   nextCursor: string | undefined;
   children?: React.ReactNode;
+  /** What the pages before and after are called. */
+  names?: [before: string, after: string];
 }
 
-export function Pager({ pages, nextCursor, children }: PagerProps) {
+export function Pager({ pages, nextCursor, children, names = ["Newer", "Older"] }: PagerProps) {
   if (pages.page === 1 && !nextCursor && !children) return null;
   return (
     <div className="pager">
@@ -32,7 +39,7 @@ export function Pager({ pages, nextCursor, children }: PagerProps) {
       {(pages.page > 1 || nextCursor) && (
         <span className="choices">
           <Button size="compact-xs" variant="default" disabled={pages.page === 1} onClick={pages.back}>
-            Newer
+            {names[0]}
           </Button>
           <span>Page {pages.page}</span>
           <Button
@@ -41,7 +48,7 @@ export function Pager({ pages, nextCursor, children }: PagerProps) {
             disabled={!nextCursor}
             onClick={() => nextCursor && pages.next(nextCursor)}
           >
-            Older
+            {names[1]}
           </Button>
         </span>
       )}

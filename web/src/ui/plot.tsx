@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import { useSettings } from "../lib/settings";
 import { full, type Zone } from "../lib/time";
+import { interval, useWindow } from "../lib/url";
 import type { ChartProps, Line } from "./chart";
 
 function color(name: string): string {
@@ -19,7 +20,7 @@ function series(line: Line, bars: boolean): uPlot.Series {
     dash: line.dashed ? [5, 4] : undefined,
     fill: bars ? stroke : line.fill ? `color-mix(in srgb, ${stroke} 14%, transparent)` : undefined,
     points: { show: line.values.filter((v) => v !== null).length === 1 && !bars, size: 5, fill: stroke },
-    paths: bars ? uPlot.paths.bars?.({ size: [0.8, 40], align: 1 }) : undefined,
+    paths: bars ? uPlot.paths.bars?.({ size: [0.8, 120], align: 1 }) : undefined,
     spanGaps: false,
   };
 }
@@ -40,6 +41,7 @@ function options(
   zone: Zone,
   width: number,
   onMove: (index: number | null) => void,
+  onSelect: (from: number, to: number) => void,
 ): uPlot.Options {
   const bars = props.kind === "bars";
   const [grid, text] = [color("grid"), color("muted")];
@@ -50,7 +52,7 @@ function options(
     font: "11px system-ui, sans-serif",
   };
   const lines = bars ? [...props.lines].reverse() : props.lines;
-  const daily = (props.times[1] ?? 0) - (props.times[0] ?? 0) >= 86_400;
+  const daily = isDaily(props);
   const zoned = (ts: number) =>
     zone === "utc" ? uPlot.tzDate(new Date(ts * 1000), "UTC") : new Date(ts * 1000);
   return {
@@ -58,7 +60,7 @@ function options(
     height: props.height ?? 180,
     tzDate: zoned,
     legend: { show: false },
-    cursor: { points: { size: 6 }, drag: { x: true, y: false }, y: false },
+    cursor: { points: { size: 6 }, drag: { x: !daily, y: false, setScale: false }, y: false },
     padding: [8, 18, 0, 0],
     scales: {
       x:
@@ -78,8 +80,21 @@ function options(
       { ...axis, size: 62, space: 34, values: (_, ticks) => ticks.map(props.format) },
     ],
     series: [{}, ...lines.map((line) => series(line, bars))],
-    hooks: { setCursor: [(u) => onMove(u.cursor.idx ?? null)] },
+    hooks: {
+      setCursor: [(u) => onMove(u.cursor.idx ?? null)],
+      setSelect: [
+        (u) => {
+          const { left, width: chosen } = u.select;
+          if (chosen >= 5) onSelect(u.posToVal(left, "x"), u.posToVal(left + chosen, "x"));
+          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        },
+      ],
+    },
   };
+}
+
+function isDaily({ times }: ChartProps): boolean {
+  return (times[1] ?? 0) - (times[0] ?? 0) >= 86_400;
 }
 
 const days = [1, 2, 7, 14, 28, 91, 182, 364].map((n) => n * 86_400);
@@ -101,6 +116,7 @@ export default function Plot(props: ChartProps) {
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<number | null>(null);
   const { zone } = useSettings();
+  const { set } = useWindow();
   const scheme = useComputedColorScheme();
   const bars = props.kind === "bars";
   const shape = JSON.stringify([
@@ -109,16 +125,24 @@ export default function Plot(props: ChartProps) {
     props.kind,
     props.height,
     props.max,
+    isDaily(props),
     props.lines.map((l) => [l.label, l.color]),
   ]);
   const latest = useRef(props);
   latest.current = props;
+  const chosen = useRef(set);
+  chosen.current = set;
 
   // The chart is created again when its shape changes, not its values.
   useEffect(() => {
     const parent = box.current;
     if (!parent) return;
-    const made = new uPlot(options(latest.current, zone, parent.clientWidth, setAt), [[]], parent);
+    const select = (from: number, to: number) => {
+      const minute = (t: number, round: (n: number) => number) => new Date(round(t / 60) * 60_000);
+      const end = Math.min(to, Date.now() / 1000); // the axis may reach beyond
+      if (from < end) chosen.current(interval(minute(from, Math.floor), minute(end, Math.ceil)));
+    };
+    const made = new uPlot(options(latest.current, zone, parent.clientWidth, setAt, select), [[]], parent);
     plot.current = made;
     const resized = new ResizeObserver(() =>
       made.setSize({ width: parent.clientWidth, height: made.height }),

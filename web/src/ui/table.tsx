@@ -22,6 +22,8 @@ interface TableProps<T> {
   sortParam?: string;
   /** The order without one in the address, such as "-count" for the highest count first. */
   order?: string;
+  /** Whether the rows are all there are. A page of more cannot be sorted here. */
+  whole?: boolean;
 }
 
 function compare(a: number | string | null | undefined, b: number | string | null | undefined): number {
@@ -45,24 +47,30 @@ export function DataTable<T>({
   label,
   sortParam = "sort",
   order = "",
+  whole = true,
 }: TableProps<T>) {
   const [current, setOrder] = useParam(sortParam, order);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
     <section className="scroll" tabIndex={0} aria-label={`${label}, table`}>
-      <table className="table">
+      <table className="table rows">
         <thead>
           <tr>
             {columns.map((c) => (
-              <Heading key={c.id} column={c} order={current} setOrder={setOrder} />
+              <Heading
+                key={c.id}
+                column={whole ? c : { ...c, sort: undefined }}
+                order={current}
+                setOrder={setOrder}
+              />
             ))}
           </tr>
         </thead>
         <tbody>
-          {sorted(rows, columns, current).map((row) => (
+          {(whole ? sorted(rows, columns, current) : rows).map((row) => (
             <tr key={rowKey(row)}>
               {columns.map((c) => (
-                <td key={c.id} className={classes(c)}>
+                <td key={c.id} className={classes(c)} data-title={c.title}>
                   {c.cell(row)}
                 </td>
               ))}
@@ -75,7 +83,7 @@ export function DataTable<T>({
 }
 
 function classes<T>(c: Column<T>): string {
-  return `${c.number ? "number" : ""} ${c.wide ? "wide" : ""}`;
+  return `${c.number ? "number" : ""} ${c.wide ? "wide" : ""} ${c.sort ? "" : "plain"}`;
 }
 
 interface HeadingProps<T> {

@@ -1,14 +1,16 @@
 import { SegmentedControl } from "@mantine/core";
+import { useMemo } from "react";
 import { Link } from "wouter";
 import { api, apiUrl, type Schemas } from "../api/client";
 import { count, exact, milliseconds, percent, usd } from "../lib/format";
 import { useLive } from "../lib/query";
 import { printable } from "../lib/text";
-import { useLink, useParam, useWindow } from "../lib/url";
+import { beginOf, useLink, useParam, useWindow, windowOf } from "../lib/url";
 import { Money, Name, When } from "../ui/bits";
 import { Chart, colorOf, timesOf } from "../ui/chart";
 import { Answer, Panel } from "../ui/panel";
 import { type Column, DataTable } from "../ui/table";
+import { executionPath } from "./parts/executiontable";
 
 type Figures = Schemas["ExecutionFigures"];
 type Row = Figures & { name: string };
@@ -122,15 +124,15 @@ export default function Agents() {
 }
 
 function Table({ by }: { by: By }) {
-  const { hours } = useWindow();
+  const { query } = useWindow();
   const columns = useColumns(by);
-  const metrics = api.useQuery("get", "/api/admin/metrics", { params: { query: { hours } } }, useLive());
+  const metrics = api.useQuery("get", "/api/admin/metrics", { params: { query } }, useLive());
   return (
     <Panel
       title={by === "agent" ? "By agent" : "By model"}
       aside={by === "model" ? "A call of a model belongs to a request" : undefined}
       window={metrics.data?.metrics.window}
-      source={apiUrl("/api/admin/metrics", { hours })}
+      source={apiUrl("/api/admin/metrics", query)}
     >
       <Answer
         of={metrics}
@@ -179,11 +181,11 @@ const figures: Record<
 };
 
 function Series() {
-  const { hours } = useWindow();
+  const { query: window } = useWindow();
   const [by, setBy] = useParam("by", "agent");
   const [figure, setFigure] = useParam("figure", "count");
   const group = by === "model" ? "model" : "agent";
-  const query = { hours, group_by: group as By, limit: 6 };
+  const query = { ...window, group_by: group as By, limit: 6 };
   const series = api.useQuery("get", "/api/admin/metrics/series", { params: { query } }, useLive());
   const shown = figures[figure] ?? figures.count;
   return (
@@ -239,43 +241,55 @@ function Series() {
   );
 }
 
+type Failed = Pick<
+  Schemas["ExecutionSummary"],
+  "agent_name" | "error_message" | "status" | "created_at" | "execution_id" | "user_id"
+>;
+
 interface Group {
   message: string;
-  agent: string;
   count: number;
-  last: string;
-  id: string;
+  /** The newest of them. */
+  newest: Failed;
+}
+
+const varying = /[0-9a-f]{8,}|[0-9]+/gi;
+
+/** The longest part of a message that others of its kind have too. */
+export function wordsOf(message: string): string {
+  const parts = message.slice(0, 200).split(varying);
+  return parts.reduce((a, b) => (b.length > a.length ? b : a), "").trim();
 }
 
 /** Failures with the same agent and message together. Numbers and ids in a message do not tell two apart. */
-export function grouped(errors: Schemas["Execution"][]): Group[] {
+export function grouped(errors: Failed[]): Group[] {
   const groups = new Map<string, Group>();
   for (const e of errors) {
     const message = e.error_message ?? (e.status === "timeout" ? "timed out" : "no message");
-    const key = `${e.agent_name}\n${message.replace(/[0-9a-f]{8,}|[0-9]+/gi, "#")}`;
+    const key = `${e.agent_name}\n${message.replace(varying, "#")}`;
     const known = groups.get(key);
     if (known) known.count++;
-    else groups.set(key, { message, agent: e.agent_name, count: 1, last: e.created_at, id: e.execution_id });
+    else groups.set(key, { message, count: 1, newest: e });
   }
   return [...groups.values()];
 }
 
-const sampled = 200;
+const sampled = 500;
 
 function Errors() {
   const link = useLink();
-  const errors = api.useQuery(
-    "get",
-    "/api/admin/errors",
-    { params: { query: { limit: sampled } } },
-    useLive(),
-  );
+  const { id, query: asked } = useWindow();
+  // Of the last hours a list needs the beginning. It is taken to the minute, so that the question stays the same.
+  const from = useMemo(() => beginOf(windowOf(id, Date.now()), Date.now()), [id]);
+  const to = "to" in asked ? asked.to : undefined;
+  const query = { status: "failed" as const, from, to, limit: sampled };
+  const errors = api.useQuery("get", "/api/admin/executions", { params: { query } }, useLive());
   const columns: Column<Group>[] = [
     {
       id: "message",
       title: "Message",
       cell: (g) => (
-        <Link href={link(`/executions/${encodeURIComponent(g.id)}`)} className="message">
+        <Link href={link(...executionPath(g.newest))} className="message">
           <Name of={g.message} limit={200} />
         </Link>
       ),
@@ -285,28 +299,55 @@ function Errors() {
       id: "agent",
       title: "Agent",
       cell: (g) => (
-        <Link href={link("/executions", { agent: g.agent, status: "failed" })}>
-          <Name of={g.agent} />
+        <Link href={link("/executions", { agent: g.newest.agent_name, status: "failed" })}>
+          <Name of={g.newest.agent_name} />
         </Link>
       ),
-      sort: (g) => g.agent,
+      sort: (g) => g.newest.agent_name,
     },
-    { id: "count", title: "Count", number: true, cell: (g) => count(g.count), sort: (g) => g.count },
-    { id: "last", title: "Last", number: true, cell: (g) => <When at={g.last} />, sort: (g) => g.last },
+    {
+      id: "count",
+      title: "Count",
+      number: true,
+      cell: (g) => (
+        <Link
+          href={link("/executions", {
+            agent: g.newest.agent_name,
+            status: "failed",
+            error: g.newest.error_message ? wordsOf(g.newest.error_message) : undefined,
+          })}
+        >
+          {count(g.count)}
+        </Link>
+      ),
+      sort: (g) => g.count,
+    },
+    {
+      id: "last",
+      title: "Last",
+      number: true,
+      cell: (g) => <When at={g.newest.created_at} />,
+      sort: (g) => g.newest.created_at,
+    },
   ];
   return (
     <Panel
       title="Failures by message"
-      aside={`the newest ${sampled}, whenever they were`}
-      source={apiUrl("/api/admin/errors", { limit: sampled })}
+      aside={errors.data?.next_cursor ? `of the newest ${errors.data.executions.length}` : undefined}
+      window={{ from, to: to ?? new Date().toISOString() }}
+      source={apiUrl("/api/admin/executions", query)}
     >
-      <Answer of={errors} height={180} empty={(e) => e.errors.length === 0 && "Nothing has failed yet."}>
+      <Answer
+        of={errors}
+        height={180}
+        empty={(e) => e.executions.length === 0 && "Nothing has failed in this window."}
+      >
         {(e) => (
           <DataTable
             label="Failures by message"
-            rows={grouped(e.errors)}
+            rows={grouped(e.executions)}
             columns={columns}
-            rowKey={(g) => g.agent + g.message}
+            rowKey={(g) => g.newest.agent_name + g.message}
             sortParam="errors"
             order="-count"
           />

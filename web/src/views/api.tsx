@@ -30,15 +30,15 @@ export default function Api() {
 }
 
 function useMetrics() {
-  const { hours } = useWindow();
-  const metrics = api.useQuery("get", "/api/metrics", { params: { query: { hours } } }, useLive());
-  return { metrics, source: apiUrl("/api/metrics", { hours }) };
+  const { query } = useWindow();
+  const metrics = api.useQuery("get", "/api/metrics", { params: { query } }, useLive());
+  return { metrics, source: apiUrl("/api/metrics", query) };
 }
 
 function useSeries() {
-  const { hours } = useWindow();
-  const series = api.useQuery("get", "/api/metrics/series", { params: { query: { hours } } }, useLive());
-  return { series, source: apiUrl("/api/metrics/series", { hours }) };
+  const { query } = useWindow();
+  const series = api.useQuery("get", "/api/metrics/series", { params: { query } }, useLive());
+  return { series, source: apiUrl("/api/metrics/series", query) };
 }
 
 function Traffic() {
@@ -101,19 +101,14 @@ function Latency() {
 }
 
 function Polls() {
-  const { hours } = useWindow();
-  const polls = api.useQuery(
-    "get",
-    "/api/metrics/pending-deployments",
-    { params: { query: { hours } } },
-    useLive(),
-  );
+  const { query } = useWindow();
+  const polls = api.useQuery("get", "/api/metrics/pending-deployments", { params: { query } }, useLive());
   return (
     <Panel
       title="Polls for deployments"
       className="half"
       window={polls.data?.window}
-      source={apiUrl("/api/metrics/pending-deployments", { hours })}
+      source={apiUrl("/api/metrics/pending-deployments", query)}
     >
       <Answer of={polls} height={110}>
         {(p) => (

@@ -4,7 +4,7 @@ import { api, apiUrl, type Schemas } from "../api/client";
 import { count, exact, exactUsd, percent, usd } from "../lib/format";
 import { useLive } from "../lib/query";
 import { useSettings } from "../lib/settings";
-import { zoneName } from "../lib/time";
+import { dayOf, type Zone, zoneName } from "../lib/time";
 import { useLink, useParam, useWindow } from "../lib/url";
 import { Money, Name, Stat, Stats } from "../ui/bits";
 import { Chart } from "../ui/chart";
@@ -117,12 +117,13 @@ function Groups() {
   const by = choices.find((c) => c.value === chosen)?.value ?? "model";
   const { costs, source } = useCosts(by, 100);
   const link = useLink();
+  const { zone } = useSettings();
   const highest = Math.max(0, ...(costs.data?.costs.groups ?? []).map((g) => g.cost_usd ?? 0));
   const columns: Column<Group>[] = [
     {
       id: "key",
       title: choices.find((c) => c.value === by)?.label ?? "",
-      cell: (g) => <Key of={g.key} by={by} link={link} />,
+      cell: (g) => <Key of={g.key} by={by} link={link} zone={zone} />,
       sort: (g) => g.key,
     },
     { id: "cost", title: "Cost", number: true, cell: (g) => <Money of={g} />, sort: (g) => g.cost_usd },
@@ -211,7 +212,14 @@ function Groups() {
   );
 }
 
-function Key({ of, by, link }: { of: string; by: By; link: ReturnType<typeof useLink> }) {
+interface KeyProps {
+  of: string;
+  by: By;
+  link: ReturnType<typeof useLink>;
+  zone: Zone;
+}
+
+function Key({ of, by, link, zone }: KeyProps) {
   if (of === "") return <span className="muted">not named</span>;
   if (of === "other") return <span className="muted">other</span>;
   switch (by) {
@@ -229,6 +237,6 @@ function Key({ of, by, link }: { of: string; by: By; link: ReturnType<typeof use
         </Link>
       );
     default:
-      return of;
+      return <Link href={link("/executions", { w: dayOf(of, zone) })}>{of}</Link>;
   }
 }

@@ -4,7 +4,7 @@ import { count } from "../lib/format";
 import { useLive } from "../lib/query";
 import { Name, Stat, Stats } from "../ui/bits";
 import { ChoiceFilter, TextFilter } from "../ui/filter";
-import { Pager, usePages } from "../ui/pager";
+import { isWhole, Pager, usePages } from "../ui/pager";
 import { Answer, Panel } from "../ui/panel";
 import { Confirm } from "./parts/confirm";
 import { CreateDeployment } from "./parts/createdeployment";
@@ -46,7 +46,7 @@ export default function Deployments() {
         >
           {(l) => (
             <>
-              <DeploymentTable rows={l.deployments} />
+              <DeploymentTable rows={l.deployments} whole={isWhole(pages, l)} />
               <Pager pages={pages} nextCursor={l.next_cursor} />
             </>
           )}

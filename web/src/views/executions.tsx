@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import { useSearchParams } from "wouter";
 import { api, apiUrl, type Schemas } from "../api/client";
 import { useLive } from "../lib/query";
-import { useSetParams, useWindow } from "../lib/url";
+import { beginOf, useSetParams, useWindow } from "../lib/url";
 import { When } from "../ui/bits";
 import { ChoiceFilter, TextFilter } from "../ui/filter";
 import { Pager, usePages } from "../ui/pager";
@@ -54,21 +54,17 @@ export function filtersOf(params: URLSearchParams) {
   return query;
 }
 
-/** When a window begins, to the minute, so that the query stays the same while its answer is read. */
-function beginOf(hours: number, now: number): string {
-  return new Date(Math.floor(now / 60_000) * 60_000 - hours * 3_600_000).toISOString();
-}
-
 export default function Executions() {
   const [params] = useSearchParams();
-  const { hours } = useWindow();
+  const { id, hours, custom } = useWindow();
   const set = useSetParams();
   const filters = filtersOf(params);
-  const key = JSON.stringify([filters, hours]);
+  const key = JSON.stringify([filters, id]);
   const pages = usePages(key);
   // Pages of one search are of one window.
-  const from = useMemo(() => beginOf(hours, Date.now()), [key]);
-  const query = { ...filters, from, limit: 50, cursor: pages.cursor };
+  const from = useMemo(() => beginOf({ hours, custom }, Date.now()), [key]);
+  const to = custom?.to.toISOString();
+  const query = { ...filters, from, to, limit: 50, cursor: pages.cursor };
   const live = useLive();
   const list = api.useQuery(
     "get",
@@ -78,7 +74,7 @@ export default function Executions() {
   );
   const chosen = all.some((name) => params.has(name));
   const exported = (format: string) =>
-    apiUrl("/api/admin/executions", { ...filters, from, limit: 100_000, format });
+    apiUrl("/api/admin/executions", { ...filters, from, to, limit: 100_000, format });
   return (
     <div className="view">
       <Panel title="Filters">
@@ -114,7 +110,7 @@ export default function Executions() {
       </Panel>
       <Panel
         title="Executions"
-        window={{ from, to: new Date().toISOString() }}
+        window={{ from, to: to ?? new Date().toISOString() }}
         source={apiUrl("/api/admin/executions", query)}
         aside={
           <>

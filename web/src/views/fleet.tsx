@@ -1,11 +1,13 @@
-import { Link, useSearchParams } from "wouter";
+import { TextInput } from "@mantine/core";
+import { useState } from "react";
+import { Link, useLocation, useSearchParams } from "wouter";
 import { api, apiUrl, type Schemas } from "../api/client";
 import { milliseconds, percent, rate, seconds } from "../lib/format";
 import { useLive } from "../lib/query";
 import { useLink } from "../lib/url";
 import { Name, Stat, Stats, Status, When } from "../ui/bits";
 import { ChoiceFilter, TextFilter } from "../ui/filter";
-import { Pager, usePages } from "../ui/pager";
+import { isWhole, Pager, usePages } from "../ui/pager";
 import { Answer, Panel } from "../ui/panel";
 import { type Column, DataTable } from "../ui/table";
 import { CreateDeployment } from "./parts/createdeployment";
@@ -93,6 +95,7 @@ export default function Fleet() {
             placeholder="region=eu,tier in (edge,core)"
             className="grow"
           />
+          <OpenAgent />
         </div>
         <Answer
           of={agents}
@@ -101,13 +104,44 @@ export default function Fleet() {
         >
           {(l) => (
             <>
-              <DataTable label="Agents" rows={l.agents} columns={columns} rowKey={(a) => a.id} order="id" />
-              <Pager pages={pages} nextCursor={l.next_cursor} />
+              <DataTable
+                label="Agents"
+                rows={l.agents}
+                columns={columns}
+                rowKey={(a) => a.id}
+                order="id"
+                whole={isWhole(pages, l)}
+              />
+              <Pager pages={pages} nextCursor={l.next_cursor} names={["Previous", "Next"]} />
             </>
           )}
         </Answer>
       </Panel>
     </div>
+  );
+}
+
+/** Leads to an agent whose id is known. */
+function OpenAgent() {
+  const link = useLink();
+  const [, go] = useLocation();
+  const [id, setId] = useState("");
+  return (
+    <form
+      className="grow"
+      onSubmit={(e) => {
+        e.preventDefault();
+        if (id.trim()) go(link(`/fleet/${encodeURIComponent(id.trim())}`));
+      }}
+    >
+      <TextInput
+        size="xs"
+        label="Open an agent"
+        placeholder="its id, then Enter"
+        value={id}
+        onChange={(e) => setId(e.currentTarget.value)}
+      />
+    </form>
   );
 }
 

@@ -4,7 +4,7 @@ import { api, apiUrl } from "../api/client";
 import { seconds } from "../lib/format";
 import { useLive } from "../lib/query";
 import { Facts, Name, Status, When } from "../ui/bits";
-import { Pager, usePages } from "../ui/pager";
+import { isWhole, Pager, usePages } from "../ui/pager";
 import { Answer, Panel } from "../ui/panel";
 import { Confirm } from "./parts/confirm";
 import { CreateDeployment } from "./parts/createdeployment";
@@ -74,7 +74,7 @@ export default function FleetAgent() {
         >
           {(l) => (
             <>
-              <DeploymentTable rows={l.deployments} withAgent={false} />
+              <DeploymentTable rows={l.deployments} withAgent={false} whole={isWhole(pages, l)} />
               <Pager pages={pages} nextCursor={l.next_cursor} />
             </>
           )}

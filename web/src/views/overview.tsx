@@ -25,11 +25,11 @@ export default function Overview() {
 }
 
 function Now() {
-  const { hours, days, label } = useWindow();
+  const { query, hours, days, label } = useWindow();
   const link = useLink();
   const live = useLive();
-  const executions = api.useQuery("get", "/api/admin/metrics", { params: { query: { hours } } }, live);
-  const service = api.useQuery("get", "/api/metrics", { params: { query: { hours } } }, live);
+  const executions = api.useQuery("get", "/api/admin/metrics", { params: { query } }, live);
+  const service = api.useQuery("get", "/api/metrics", { params: { query } }, live);
   const users = api.useQuery("get", "/api/admin/users", { params: { query: { days, limit: 1 } } }, live);
   const health = api.useQuery("get", "/api/health", {}, live);
   return (
@@ -39,7 +39,7 @@ function Now() {
         className="half glance"
         aside={label}
         window={executions.data?.metrics.window}
-        source={apiUrl("/api/admin/metrics", { hours })}
+        source={apiUrl("/api/admin/metrics", query)}
       >
         <Answer of={executions} height={110}>
           {({ metrics: m }) => (
@@ -78,7 +78,7 @@ function Now() {
         className="half glance"
         aside={label}
         window={service.data?.window}
-        source={apiUrl("/api/metrics", { hours })}
+        source={apiUrl("/api/metrics", query)}
       >
         <Answer of={service} height={110}>
           {(m) => (
@@ -121,8 +121,7 @@ function Now() {
 }
 
 function useSeries() {
-  const { hours } = useWindow();
-  const query = { hours };
+  const { query } = useWindow();
   const series = api.useQuery("get", "/api/admin/metrics/series", { params: { query } }, useLive());
   return { series, source: apiUrl("/api/admin/metrics/series", query) };
 }

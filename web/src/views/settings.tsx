@@ -2,7 +2,7 @@ import { Link } from "wouter";
 import { api, apiUrl, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { count, percent, seconds } from "../lib/format";
-import { useIsLive } from "../lib/live";
+import { useStreamState } from "../lib/live";
 import { useLive } from "../lib/query";
 import { useLink } from "../lib/url";
 import { Facts, Name, Status, When } from "../ui/bits";
@@ -27,7 +27,7 @@ export default function Settings() {
 function Me() {
   const session = useSession();
   const s = session.data;
-  const live = useIsLive();
+  const live = useStreamState();
   return (
     <Panel title="Session" className="half" source="/api/session">
       {s && (

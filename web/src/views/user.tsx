@@ -1,9 +1,13 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useLocation, useParams } from "wouter";
 import { api, apiUrl } from "../api/client";
+import { count, usd } from "../lib/format";
 import { useLive } from "../lib/query";
-import { useLink } from "../lib/url";
-import { Name } from "../ui/bits";
+import { useSettings } from "../lib/settings";
+import { zoneName } from "../lib/time";
+import { useLink, useWindow } from "../lib/url";
+import { Money, Name, Stat, Stats } from "../ui/bits";
+import { Chart } from "../ui/chart";
 import { Pager, usePages } from "../ui/pager";
 import { Answer, Panel } from "../ui/panel";
 import { Confirm } from "./parts/confirm";
@@ -32,6 +36,7 @@ export default function User() {
   }
   return (
     <div className="view">
+      <Spend of={id} />
       <Panel
         title={<Name of={id} />}
         source={apiUrl(`/api/admin/user-activity/${encodeURIComponent(id)}`, query)}
@@ -60,5 +65,47 @@ export default function User() {
         </Answer>
       </Panel>
     </div>
+  );
+}
+
+/** What the user's executions cost in the window, which is of whole days. */
+function Spend({ of: user }: { of: string }) {
+  const { days } = useWindow();
+  const { zone } = useSettings();
+  const query = {
+    days: Math.max(days, 7),
+    group_by: "day" as const,
+    user_id: user,
+    time_zone: zoneName(zone),
+  };
+  const costs = api.useQuery("get", "/api/admin/costs", { params: { query } }, useLive());
+  return (
+    <Panel
+      title="Spend by day"
+      aside={`last ${query.days} days`}
+      window={costs.data?.costs.window}
+      source={apiUrl("/api/admin/costs", query)}
+    >
+      <Answer of={costs} height={228}>
+        {({ costs: c }) => (
+          <>
+            <Stats>
+              <Stat label="Cost" value={<Money of={c.total} />} />
+              <Stat label="Requests" value={count(c.total.requests)} />
+              <Stat label="Tokens in" value={count(c.total.tokens.input)} />
+              <Stat label="Tokens out" value={count(c.total.tokens.output)} />
+            </Stats>
+            <Chart
+              label="Spend of the user by day"
+              kind="bars"
+              height={120}
+              times={c.groups.map((_, i) => new Date(c.window.from).getTime() / 1000 + i * 86_400)}
+              format={(n) => usd(n)}
+              lines={[{ label: "Cost", color: "c1", values: c.groups.map((g) => g.cost_usd) }]}
+            />
+          </>
+        )}
+      </Answer>
+    </Panel>
   );
 }

@@ -201,7 +201,7 @@ function List() {
         {(l) => (
           <>
             <DataTable label="Users" rows={l.users} columns={columns} rowKey={(u) => u.user_id} />
-            <Pager pages={pages} nextCursor={l.next_cursor} />
+            <Pager pages={pages} nextCursor={l.next_cursor} names={["Previous", "Next"]} />
           </>
         )}
       </Answer>

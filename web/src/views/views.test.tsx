@@ -3,10 +3,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Schemas } from "../api/client";
 import { Money, Name, Status } from "../ui/bits";
 import { sorted } from "../ui/table";
-import { grouped } from "./agents";
+import { grouped, wordsOf } from "./agents";
 import { filtersOf } from "./executions";
 import { toneOf, worst } from "./parts/alerts";
 import { parseSpec } from "./parts/createdeployment";
+import { streamed } from "./parts/fleetcounts";
 import { append } from "./parts/log";
 import { newestOfEach } from "./parts/objectives";
 import { conditions, rateOf } from "./parts/prices";
@@ -106,6 +107,25 @@ describe("sorted", () => {
   });
 });
 
+describe("streamed", () => {
+  it("counts exactly, and states without agents as 0", () => {
+    expect(streamed({ agents: { offline: 10_003 }, deployments: { running: 2 } })).toEqual({
+      online: "0",
+      late: "0",
+      offline: "10,003",
+      running: "2",
+    });
+  });
+});
+
+describe("wordsOf", () => {
+  it("leaves out what differs between messages of a kind", () => {
+    expect(wordsOf("no answer in 30 s")).toBe("no answer in");
+    expect(wordsOf("12")).toBe("");
+    expect(wordsOf(`${"x".repeat(150)} 1 ${"y".repeat(500)}`)).toBe("x".repeat(150));
+  });
+});
+
 describe("grouped", () => {
   const failure = (agent_name: string, error_message: string | null, status = "failure") =>
     ({ agent_name, error_message, status, created_at: "", execution_id: "" }) as Schemas["Execution"];
@@ -116,7 +136,7 @@ describe("grouped", () => {
       failure("b", "no answer in 30 s"),
       failure("a", null, "timeout"),
     ]);
-    expect(groups.map((g) => [g.agent, g.message, g.count])).toEqual([
+    expect(groups.map((g) => [g.newest.agent_name, g.message, g.count])).toEqual([
       ["a", "no answer in 30 s", 2],
       ["b", "no answer in 30 s", 1],
       ["a", "timed out", 1],

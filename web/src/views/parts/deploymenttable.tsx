@@ -20,7 +20,14 @@ export function took(d: Deployment): number | null {
   return between(d.started_at, d.finished_at);
 }
 
-export function DeploymentTable({ rows, withAgent = true }: { rows: Deployment[]; withAgent?: boolean }) {
+interface Props {
+  rows: Deployment[];
+  withAgent?: boolean;
+  /** Whether the rows are all there are. */
+  whole: boolean;
+}
+
+export function DeploymentTable({ rows, withAgent = true, whole }: Props) {
   const link = useLink();
   const agent: Column<Deployment>[] = [
     {
@@ -91,6 +98,13 @@ export function DeploymentTable({ rows, withAgent = true }: { rows: Deployment[]
     },
   ];
   return (
-    <DataTable label="Deployments" rows={rows} columns={columns} rowKey={(d) => d.id} order="-created" />
+    <DataTable
+      label="Deployments"
+      rows={rows}
+      columns={columns}
+      rowKey={(d) => d.id}
+      order="-created"
+      whole={whole}
+    />
   );
 }

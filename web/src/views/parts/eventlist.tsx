@@ -30,6 +30,13 @@ function useSubject(): (e: Event) => React.ReactNode {
   };
 }
 
+const agent: Column<Event> = {
+  id: "agent",
+  title: "Agent",
+  wide: true,
+  cell: (e) => e.agent_id && <Name of={e.agent_id} limit={40} />,
+};
+
 /** What happened, the newest first. */
 export function EventList({ title, agentId, kind, children }: Props) {
   const subject = useSubject();
@@ -49,12 +56,7 @@ export function EventList({ title, agentId, kind, children }: Props) {
     { id: "kind", title: "What", cell: (e) => titleCase(e.kind) },
     { id: "subject", title: "Which", cell: subject },
     { id: "status", title: "Outcome", cell: (e) => e.status && <Status of={e.status} /> },
-    {
-      id: "agent",
-      title: "Agent",
-      wide: true,
-      cell: (e) => (agentId ? null : e.agent_id && <Name of={e.agent_id} limit={40} />),
-    },
+    ...(agentId ? [] : [agent]),
     { id: "actor", title: "By", wide: true, cell: (e) => <Name of={e.actor} limit={40} /> },
     {
       id: "message",
