@@ -37,6 +37,7 @@ type past struct {
 	reader *rig.Conn
 
 	ingested int64 // executions in addition to the history
+	postgres *rig.Postgres
 }
 
 func (p *past) close() error {
@@ -127,7 +128,7 @@ func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string
 	}
 	began := time.Now()
 	p := &past{history: newHistory(h.rows, h.days, began)}
-	p.traces = h.traces
+	p.traces, p.postgres = h.traces, postgres
 	if err := p.seed(ctx, url); err != nil {
 		return nil, err
 	}
