@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,12 +102,18 @@ func (p *past) listFilters() map[string]url.Values {
 // apart are filters that exclude one another.
 var apart = []string{"max_cost_usd and min_cost_usd", "max_duration_ms and min_duration_ms", "model and unknown"}
 
+// combination is one or two filters, with the CPU time of a page in milliseconds.
+type combination struct {
+	filters string
+	cost    float64
+}
+
 // listExecutions measures pages of executions for each filter alone and for each pair.
 func (b *bench) listExecutions(ctx context.Context, p *past) ([]figure, error) {
 	filters := p.listFilters()
 	names := slices.Sorted(maps.Keys(filters))
 	var all, medians, costs []float64
-	worst := map[float64]string{}
+	var costliest []combination
 	for i, one := range names {
 		for _, other := range names[i:] {
 			if one != other && (one == "none" || other == "none" || slices.Contains(apart, one+" and "+other)) {
@@ -123,7 +130,7 @@ func (b *bench) listExecutions(ctx context.Context, p *past) ([]figure, error) {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			all, medians, costs = append(all, times...), append(medians, median(times)), append(costs, cost)
-			worst[cost] = name
+			costliest = append(costliest, combination{name, cost})
 			if one == other {
 				b.logf("%s: %.1f ms, %.1f ms of CPU", name, median(times), cost)
 			}
@@ -131,8 +138,9 @@ func (b *bench) listExecutions(ctx context.Context, p *past) ([]figure, error) {
 	}
 	slices.Sort(medians)
 	slices.Sort(costs)
-	for _, cost := range costs[max(len(costs)-5, 0):] {
-		b.logf("dearest: %s: %.1f ms of CPU", worst[cost], cost)
+	slices.SortFunc(costliest, func(a, b combination) int { return cmp.Compare(b.cost, a.cost) })
+	for _, one := range costliest[:5] {
+		b.logf("most CPU: %s: %.1f ms", one.filters, one.cost)
 	}
 	slices.Sort(all)
 	return []figure{
@@ -190,7 +198,7 @@ var viewPaths = map[string][]string{
 	"events":     {"/api/events"},
 }
 
-// pageViews measures the requests of the page's views. A view is filled when all have been answered, here one after the other.
+// pageViews measures the requests of the page's views. A view is filled when it has all responses, here one after the other.
 func (b *bench) pageViews(ctx context.Context, p *past) ([]figure, error) {
 	var all, users []float64
 	var usersCost float64

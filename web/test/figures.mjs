@@ -7,16 +7,23 @@ const base = process.env.WATCHBILL_URL;
 const token = process.env.ADMIN_TOKEN;
 const loads = Number(process.env.LOADS ?? 5);
 const rounds = Number(process.env.ROUNDS ?? 4);
-const programs = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const programs = [
+  process.env.CHROMIUM,
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+];
 const program = programs.find((path) => path && existsSync(path));
-if (!base || !token || !program) throw new Error("set WATCHBILL_URL and ADMIN_TOKEN, and install Chromium or set CHROMIUM");
+if (!base || !token || !program)
+  throw new Error("set WATCHBILL_URL and ADMIN_TOKEN, and install Chromium or set CHROMIUM");
 
 const filled = () =>
   document.querySelector("main") &&
   document.querySelector(".panel") &&
   !document.querySelector(".skeleton, .loading, .failure");
 
-const quantile = (list, q) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))];
+const quantile = (list, q) =>
+  [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * q))];
 
 async function signedIn(browser) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
@@ -67,7 +74,8 @@ async function clicks(browser) {
             const from = performance.now();
             target.click();
             const look = () => {
-              if (location.pathname === new URL(link, location.href).pathname && done()) resolve(performance.now() - from);
+              if (location.pathname === new URL(link, location.href).pathname && done())
+                resolve(performance.now() - from);
               else if (performance.now() - from > 60_000) reject(new Error(`${link} is not filled`));
               else requestAnimationFrame(look);
             };
@@ -75,7 +83,8 @@ async function clicks(browser) {
           }),
         [href, filled.toString()],
       );
-      if (round > 0) (took[href] ??= []).push(one); // the first loads the view's code
+      took[href] ??= [];
+      if (round > 0) took[href].push(one); // the first loads the view's code
     }
   }
   await context.close();
@@ -87,10 +96,14 @@ try {
   const views = [];
   for (let n = 0; n < loads; n++) views.push(await firstView(browser));
   const took = await clicks(browser);
-  for (const [href, times] of Object.entries(took)) console.error(`${href}: ${quantile(times, 0.5).toFixed(0)} ms`);
+  for (const [href, times] of Object.entries(took))
+    console.error(`${href}: ${quantile(times, 0.5).toFixed(0)} ms`);
   console.log(
     JSON.stringify({
-      first_ms: quantile(views.map((v) => v.took), 0.5),
+      first_ms: quantile(
+        views.map((v) => v.took),
+        0.5,
+      ),
       first_kb: Math.max(...views.map((v) => v.bytes)) / 1000,
       click_p95_ms: quantile(Object.values(took).flat(), 0.95),
     }),

@@ -30,9 +30,9 @@ func (s *statement) arg(value any) string {
 const newestFirst = "ORDER BY created_at DESC, user_id DESC, execution_id DESC"
 
 // Search returns up to limit executions after a position. It looks at the newest days first, and at older ones if these do
-// not fill the page: planning a query takes PostgreSQL longer than running it if it may read every partition. In each of
-// these windows it reads at most candidates executions: those that the most selective indexed filter finds, or all in the
-// order of time. It compares them with the other filters.
+// not fill the page: planning a query takes PostgreSQL longer than running it if it may read every partition. It reads at
+// most candidates executions: those that the most selective indexed filter finds, or all in the order of time. It compares
+// them with the other filters.
 func (s *Executions) Search(
 	ctx context.Context, search execution.Search, after execution.Position, limit, candidates int,
 ) (execution.Found, error) {
@@ -40,9 +40,20 @@ func (s *Executions) Search(
 	err := s.inSearch(ctx, "search executions", func(tx pgx.Tx) error {
 		found = execution.Found{}
 		within, reached := search, after
-		for _, within.From = range s.searchWindows(search, after) {
-			err := s.searchWindow(ctx, tx, within, reached, limit, candidates, &found)
-			if err != nil || found.End != (execution.Position{}) {
+		for i, from := range s.searchWindows(search, after) {
+			share := max(candidates/5, 1)
+			if i == 0 {
+				share = max(candidates*3/5, 1)
+			}
+			within.From = from
+			err := s.searchWindow(ctx, tx, within, reached, limit, share, &found)
+			if err != nil {
+				return err
+			}
+			if found.End != (execution.Position{}) {
+				if len(found.Executions) < limit {
+					found.End, err = s.skip(ctx, tx, search, found.End)
+				}
 				return err
 			}
 			reached = execution.Position{CreatedAt: within.From.UnixMicro()} // the next window ends before it
@@ -90,8 +101,11 @@ type candidate struct {
 }
 
 // searchWindows returns the beginnings of the windows in which a search after a position reads, the newest first: a day or
-// two, about a week, and the rest.
+// two, about a week, and the rest. An id or a trace has few executions, which may be of any day.
 func (s *Executions) searchWindows(search execution.Search, after execution.Position) []time.Time {
+	if search.ID != "" || search.TraceID != "" {
+		return []time.Time{search.From}
+	}
 	newest := s.now()
 	if after != (execution.Position{}) {
 		newest = earlier(newest, time.UnixMicro(after.CreatedAt))
@@ -167,8 +181,6 @@ func (s *statement) indexed(search execution.Search) []string {
 		return s.anyOf("session_id <> '' AND session_id = ", search.SessionIDs)
 	case len(search.UserIDs) > 0:
 		return s.anyOf("user_id = ", search.UserIDs)
-	case search.Agent != "":
-		return []string{"agent_name = " + s.arg(search.Agent)}
 	}
 	statuses := search.Statuses
 	switch {
