@@ -138,9 +138,9 @@ type ClientInterface interface {
 	// compared exactly, except for `error`.
 	//
 	// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
-	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
-	// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
-	// executions of the window.
+	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id` and `status`
+	// are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+	// executions of the window. Times that have no executions of the `agent`, `model` and `status` are skipped.
 	//
 	// As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
 	// sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
@@ -750,9 +750,9 @@ func (c *Client) ListExecutionErrors(ctx context.Context, params *ListExecutionE
 // compared exactly, except for `error`.
 //
 // A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
-// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
-// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
-// executions of the window.
+// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id` and `status`
+// are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+// executions of the window. Times that have no executions of the `agent`, `model` and `status` are skipped.
 //
 // As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
 // sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
@@ -4838,9 +4838,9 @@ type ClientWithResponsesInterface interface {
 	// compared exactly, except for `error`.
 	//
 	// A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
-	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
-	// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
-	// executions of the window.
+	// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id` and `status`
+	// are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+	// executions of the window. Times that have no executions of the `agent`, `model` and `status` are skipped.
 	//
 	// As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
 	// sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,
@@ -9856,9 +9856,9 @@ func (c *ClientWithResponses) ListExecutionErrorsWithResponse(ctx context.Contex
 // compared exactly, except for `error`.
 //
 // A search reads at most 5,000 executions a page. If few of them match, the page has fewer entries than `limit`, or
-// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id`, `agent` and
-// `status` are looked up in an index; the other filters are applied to what the first given of these finds, or to all
-// executions of the window.
+// none, and a `next_cursor` to go on from `searched_to`. `execution_id`, `trace_id`, `session_id`, `user_id` and `status`
+// are looked up in an index; the other filters are applied to what the first given of these finds, or to all
+// executions of the window. Times that have no executions of the `agent`, `model` and `status` are skipped.
 //
 // As CSV or NDJSON the answer is not paged: it has up to `limit` executions (1,000,000 at most, 10,000 by default) and is
 // sent as it is read, for up to 5 minutes. If it ends early, the connection is closed without a proper end. In CSV,

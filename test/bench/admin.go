@@ -37,6 +37,7 @@ type past struct {
 	reader *rig.Conn
 
 	ingested int64 // executions in addition to the history
+	postgres *rig.Postgres
 }
 
 func (p *past) close() error {
@@ -83,7 +84,7 @@ func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
 		{perDay * historyDays / 10, historyDays},
 		{perDay * historyDays * 10, historyDays},
 	} {
-		p, err := b.makePast(ctx, postgres, dir, size.rows, size.days)
+		p, err := b.makePast(ctx, postgres, dir, history{rows: size.rows, days: size.days})
 		if err != nil {
 			return nil, err
 		}
@@ -112,8 +113,12 @@ func pasts(ctx context.Context, b *bench) (_ []figure, err error) {
 	return figures, nil
 }
 
-func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string, rows int64, days int) (_ *past, err error) {
-	name := fmt.Sprintf("rows_%d_days_%d", rows, days)
+// name returns the name of a history's database.
+func (h history) name() string { return fmt.Sprintf("rows_%d_days_%d", h.rows, h.days) }
+
+// makePast stores a history of the given rows and days, which ends now, and starts a server with it.
+func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string, h history) (_ *past, err error) {
+	name := h.name()
 	url, err := postgres.CreateDatabase(ctx, name)
 	if err != nil {
 		return nil, err
@@ -122,11 +127,12 @@ func (b *bench) makePast(ctx context.Context, postgres *rig.Postgres, dir string
 		return nil, err
 	}
 	began := time.Now()
-	p := &past{history: newHistory(rows, days, began)}
+	p := &past{history: newHistory(h.rows, h.days, began)}
+	p.traces, p.postgres = h.traces, postgres
 	if err := p.seed(ctx, url); err != nil {
 		return nil, err
 	}
-	b.logf("%d executions of %d days in %.0f s", rows, days, time.Since(began).Seconds())
+	b.logf("%d executions of %d days in %.0f s", h.rows, h.days, time.Since(began).Seconds())
 	if p.db, err = pgx.Connect(ctx, url); err != nil {
 		return nil, err
 	}

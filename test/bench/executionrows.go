@@ -106,8 +106,15 @@ func appendCopy(b []byte, r *execution.Row) []byte {
 		text(s)
 	}
 	number(int64(r.Capped))
-	text(string(r.Input))
-	return append(append(b, r.Output...), '\n')
+	payload := func(content json.RawMessage, end byte) {
+		if content == nil {
+			content = json.RawMessage(`\N`)
+		}
+		b = append(append(b, content...), end)
+	}
+	payload(r.Input, '\t')
+	payload(r.Output, '\n')
+	return b
 }
 
 // wireExecution is an execution as clients send it.

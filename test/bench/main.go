@@ -45,6 +45,7 @@ var scenarios = []scenario{
 	{"gateway", gatewayOverhead},
 	{"executions", pasts},
 	{"controller", controllerReports},
+	{"page", page},
 }
 
 // bench is the state shared by scenarios.

@@ -62,13 +62,19 @@ func RequestOf(method, path, host, header, contentType string, body []byte) []by
 
 // Do sends a request and reads its response.
 func (c *Conn) Do(request []byte) (Response, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(responseTimeout)); err != nil {
-		return Response{}, err
-	}
-	if _, err := c.conn.Write(request); err != nil {
+	if err := c.Send(request); err != nil {
 		return Response{}, err
 	}
 	return c.response()
+}
+
+// Send sends a request whose response is not read. It must be the connection's last one.
+func (c *Conn) Send(request []byte) error {
+	if err := c.conn.SetDeadline(time.Now().Add(responseTimeout)); err != nil {
+		return err
+	}
+	_, err := c.conn.Write(request)
+	return err
 }
 
 var (

@@ -47,8 +47,13 @@ var queries = []struct {
 	perSecond    float64
 	milliseconds float64
 }{
-	{"Sweep", -2, 0.4}, {"InsertNewExecutions", 0.3, 6}, {"TakeExecutionDeltas", -0.3, 2.5}, {"SaveExecutionRollups", -0.3, 3},
-	{"SearchExecutions", 0.02, 9}, {"LockDeployment", 0.05, 0.7}, {"SaveDeployment", 0.05, 0.9},
+	{"Sweep", -2, 0.4},
+	{"InsertNewExecutions", 0.3, 6},
+	{"TakeExecutionDeltas", -0.3, 2.5},
+	{"SaveExecutionRollups", -0.3, 3},
+	{"SearchExecutions", 0.02, 9},
+	{"LockDeployment", 0.05, 0.7},
+	{"SaveDeployment", 0.05, 0.9},
 }
 
 // The widths of the rollups' buckets. Older ones are as wide as clean-up would have made them.

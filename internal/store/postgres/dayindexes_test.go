@@ -24,7 +24,7 @@ func TestOldPartitionsAreIndexed(t *testing.T) {
 	}
 	// As migration 00017 leaves it, with an index whose build was interrupted and one that was not attached.
 	today := "agent_executions_" + time.Now().UTC().Format("20060102")
-	db.exec(t, `DROP INDEX idx_execution_id, idx_execution_agent_created_at`)
+	db.exec(t, `DROP INDEX idx_execution_id`)
 	db.exec(t, `CREATE INDEX idx_execution_id ON ONLY agent_executions (execution_id text_pattern_ops)`)
 	db.exec(t, `CREATE INDEX idx_execution_agent_created_at ON ONLY agent_executions (agent_name, created_at)`)
 	suffix := today[len("agent_executions"):]

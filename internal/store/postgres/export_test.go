@@ -60,10 +60,11 @@ func MigrateDown(ctx context.Context, url string) error {
 	})
 }
 
-// ExplainSearch returns the plan of a search's query.
+// ExplainSearch returns the plan of the query of a search's newest window.
 func (s *Executions) ExplainSearch(ctx context.Context, search execution.Search, limit, candidates int) (plan string, err error) {
 	err = s.inSearch(ctx, "explain a search", func(tx pgx.Tx) error {
-		sql, args, _ := s.searchQuery(search, execution.Position{}, limit, candidates)
+		search.From = s.searchWindows(search, execution.Position{})[0]
+		sql, args := s.searchQuery(search, execution.Position{}, limit, candidates)
 		rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+sql, args...)
 		if err != nil {
 			return err
@@ -105,4 +106,18 @@ func (s *Events) ExplainEvents(ctx context.Context, q fleet.EventQuery) (plan st
 func MD5(text string) string {
 	sum := md5.Sum([]byte(text)) //nolint:gosec // it makes ids of tests
 	return hex.EncodeToString(sum[:])
+}
+
+// ExplainUsersSeen returns the plan of the query of when users were seen.
+func (s *Executions) ExplainUsersSeen(ctx context.Context, users []string) (plan string, err error) {
+	err = s.db.inTxAs(ctx, admin, "explain when users were seen", func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) "+readUsersSeen, users, userWidths())
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan = strings.Join(lines, "\n")
+		return err
+	})
+	return plan, err
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,78 +29,122 @@ func (s *statement) arg(value any) string {
 // newestFirst is the order of lists of executions, and of their cursors.
 const newestFirst = "ORDER BY created_at DESC, user_id DESC, execution_id DESC"
 
-// Search returns up to limit executions after a position. It reads at most candidates executions: those that the most
-// selective indexed filter finds, or all in the order of time. It compares them with the other filters.
+// Search returns up to limit executions after a position. It looks at the newest days first, and at older ones if these do
+// not fill the page: planning a query takes PostgreSQL longer than running it if it may read every partition. It reads at
+// most candidates executions: those that the most selective indexed filter finds, or all in the order of time. It compares
+// them with the other filters.
 func (s *Executions) Search(
 	ctx context.Context, search execution.Search, after execution.Position, limit, candidates int,
 ) (execution.Found, error) {
 	var found execution.Found
 	err := s.inSearch(ctx, "search executions", func(tx pgx.Tx) error {
 		found = execution.Found{}
-		sql, args, end := s.searchQuery(search, after, limit, candidates)
-		rows, err := tx.Query(ctx, sql, args...)
-		if err != nil {
-			return err
+		within, reached := search, after
+		for i, from := range s.searchWindows(search, after) {
+			share := max(candidates/5, 1)
+			if i == 0 {
+				share = max(candidates*3/5, 1)
+			}
+			within.From = from
+			err := s.searchWindow(ctx, tx, within, reached, limit, share, &found)
+			if err != nil {
+				return err
+			}
+			if found.End != (execution.Position{}) {
+				if len(found.Executions) < limit {
+					found.End, err = s.skip(ctx, tx, search, found.End)
+				}
+				return err
+			}
+			reached = execution.Position{CreatedAt: within.From.UnixMicro()} // the next window ends before it
 		}
-		read, err := readFigures(rows)
-		if err != nil {
-			return err
-		}
-		if len(read) > limit {
-			found.Executions = read[:limit]
-			found.End = execution.PositionOf(read[limit-1])
-			return nil
-		}
-		found.Executions = read
-		found.End, err = end.read(ctx, tx)
-		return err
+		return nil
 	})
 	return found, err
 }
 
-// searchQuery returns the query of a page with its arguments, and that of the last candidate's position.
-func (s *Executions) searchQuery(search execution.Search, after execution.Position, limit, candidates int) (sql string, args []any, end endQuery) {
+// searchWindow adds the matches of one window to a page. It sets found.End if the page is full, or if there are more
+// candidates.
+func (s *Executions) searchWindow(
+	ctx context.Context, tx pgx.Tx, search execution.Search, after execution.Position, limit, candidates int, found *execution.Found,
+) error {
+	sql, args := s.searchQuery(search, after, limit-len(found.Executions), candidates)
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	read, err := pgx.CollectRows(rows, pgx.RowToStructByPos[candidate])
+	if err != nil {
+		return err
+	}
+	for i := range read {
+		one := rowOf(read[i].ExecutionFigure).Execution
+		if read[i].Matches {
+			if len(found.Executions) == limit {
+				found.End = execution.PositionOf(found.Executions[limit-1])
+				return nil
+			}
+			found.Executions = append(found.Executions, one)
+		}
+		if read[i].Place == int64(candidates) {
+			found.End = execution.PositionOf(one)
+		}
+	}
+	return nil
+}
+
+// candidate is a row of a search.
+type candidate struct {
+	dbgen.ExecutionFigure
+	Place   int64 // among the candidates, from 1
+	Matches bool
+}
+
+// searchWindows returns the beginnings of the windows in which a search after a position reads, the newest first: a day or
+// two, about a week, and the rest. An id or a trace has few executions, which may be of any day.
+func (s *Executions) searchWindows(search execution.Search, after execution.Position) []time.Time {
+	if search.ID != "" || search.TraceID != "" {
+		return []time.Time{search.From}
+	}
+	newest := s.now()
+	if after != (execution.Position{}) {
+		newest = earlier(newest, time.UnixMicro(after.CreatedAt))
+	}
+	if !search.To.IsZero() {
+		newest = earlier(newest, search.To)
+	}
+	day := newest.UTC().Truncate(execution.DayWide)
+	var windows []time.Time
+	for _, days := range []int{1, 7} {
+		if from := day.AddDate(0, 0, -days); from.After(search.From) {
+			windows = append(windows, from)
+		}
+	}
+	return append(windows, search.From)
+}
+
+// searchQuery returns the query of a window with its arguments: its matches, and the last one of as many candidates.
+func (s *Executions) searchQuery(search execution.Search, after execution.Position, limit, candidates int) (sql string, args []any) {
 	var st statement
 	inner := s.candidates(&st, search, after, candidates)
-	last := statement{slices.Clip(st.args)}
-	end.sql = "-- name: EndOfSearch :many\nSELECT created_at, user_id, execution_id FROM (" + inner + ") AS c\n" + newestFirst +
-		" OFFSET " + last.arg(candidates-1) + " LIMIT 1"
-	end.args = last.args
-	sql = "-- name: SearchExecutions :many\nSELECT * FROM (" + inner + ") AS c" + st.rest(search) + "\n" + newestFirst + " LIMIT " + st.arg(limit+1)
-	return sql, st.args, end
+	matches := st.rest(search)
+	sql = "-- name: SearchExecutions :many\nSELECT *, COALESCE(" + matches + ", false) FROM (\nSELECT *, row_number() OVER () AS place FROM (" + inner + ") AS c) AS c\nWHERE " +
+		matches + " OR place = " + st.arg(candidates) + "\n" + newestFirst + " LIMIT " + st.arg(limit+1)
+	return sql, st.args
 }
 
 // inSearch runs do with the administrator's role, in one snapshot, and with a time limit for each statement.
 func (s *Executions) inSearch(ctx context.Context, doing string, do func(tx pgx.Tx) error) error {
 	return s.db.transact(ctx, doing, func(tx pgx.Tx) error {
-		// The planner expects all candidates to be read, and would scan and sort them instead of following the index.
+		// The planner expects all candidates to be read, and would scan and sort them instead of following the index. A
+		// plan for any arguments would be one for all partitions.
 		begin := fmt.Sprintf(`-- name: BeginSearch :exec
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE %s; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL statement_timeout = %d`, admin, searchWithin.Milliseconds())
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE %s; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL statement_timeout = %d`, admin, searchWithin.Milliseconds())
 		if _, err := tx.Exec(ctx, begin); err != nil {
 			return err
 		}
 		return do(tx)
 	})
-}
-
-// endQuery finds the last candidate.
-type endQuery struct {
-	sql  string
-	args []any
-}
-
-// read returns the position of the last candidate, or the zero value if there are fewer candidates.
-func (e endQuery) read(ctx context.Context, tx pgx.Tx) (end execution.Position, err error) {
-	rows, err := tx.Query(ctx, e.sql, e.args...)
-	if err != nil {
-		return end, err
-	}
-	var at time.Time
-	_, err = pgx.ForEachRow(rows, []any{&at, &end.UserID, &end.ID}, func() error {
-		end.CreatedAt = at.UnixMicro()
-		return nil
-	})
-	return end, err
 }
 
 // candidates returns the query of a search's candidates. Each branch is in the order of its index, so that PostgreSQL
@@ -138,8 +181,6 @@ func (s *statement) indexed(search execution.Search) []string {
 		return s.anyOf("session_id <> '' AND session_id = ", search.SessionIDs)
 	case len(search.UserIDs) > 0:
 		return s.anyOf("user_id = ", search.UserIDs)
-	case search.Agent != "":
-		return []string{"agent_name = " + s.arg(search.Agent)}
 	}
 	statuses := search.Statuses
 	switch {
@@ -176,7 +217,7 @@ func (s *statement) ofTrace(trace string) []string {
 	}
 }
 
-// rest returns the WHERE clause of all filters but the window.
+// rest returns the condition of all filters but the window.
 func (s *statement) rest(search execution.Search) string {
 	var all []string
 	for _, equal := range []struct{ column, value string }{
@@ -215,9 +256,9 @@ func (s *statement) rest(search execution.Search) string {
 		all = append(all, "cost_nano_usd <= "+s.arg(*search.MaxCost))
 	}
 	if len(all) == 0 {
-		return ""
+		return "true"
 	}
-	return "\nWHERE " + strings.Join(all, " AND ")
+	return "(" + strings.Join(all, " AND ") + ")"
 }
 
 // readFigures reads rows of execution_figures.

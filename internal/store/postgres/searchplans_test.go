@@ -79,7 +79,7 @@ func TestSearchesReadByIndex(t *testing.T) {
 	history(t, db, s, 4, *searchRows/4)
 	all := filters()
 	index := map[string]string{
-		"agent": "idx_execution_agent_created_at", "user": "pkey", "session": "idx_execution_session_created_at",
+		"user": "pkey", "session": "idx_execution_session_created_at",
 		"trace": "idx_execution_id", "id": "idx_execution_id",
 	}
 	for one, first := range all {
@@ -104,7 +104,7 @@ func TestSearchesReadByIndex(t *testing.T) {
 				want = "status_created_at_idx"
 			}
 			// The index of a partition is named after its columns, or after the parent's if it was built later.
-			named := strings.NewReplacer("idx_execution_id", "execution_id_idx", "idx_execution_agent_created_at", "agent_name_created_at_idx",
+			named := strings.NewReplacer("idx_execution_id", "execution_id_idx",
 				"idx_execution_session_created_at", "session_id_created_at_idx").Replace(want)
 			if !strings.Contains(plan, named) && !strings.Contains(plan, want) {
 				t.Errorf("%s: want the index %s, got\n%s", one, want, plan)

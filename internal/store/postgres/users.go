@@ -54,18 +54,28 @@ func valueOf(u *execution.User, sort execution.UserSort) int64 {
 	}
 }
 
-// readUsersSeen returns the first and last bucket of each width for users.
+// readUsersSeen returns the first and last bucket of each width for users. It reads two rows of an index for each user and
+// width, however many rollups the user has.
 const readUsersSeen = `-- name: ReadUsersSeen :many
-SELECT u.user_id, b.seconds, min(b.bucket), max(b.bucket)
-FROM unnest($1::text[]) AS u (user_id)
-CROSS JOIN LATERAL (
-	SELECT r.seconds, r.bucket FROM user_rollups r
-	WHERE r.user_id = u.user_id AND (r.requests <> 0 OR r.tokens_used <> 0 OR r.unknown_usage <> 0 OR r.provider_cost_nano_usd <> 0)
+SELECT user_id, seconds, min(first), max(last) FROM (
+	SELECT u.user_id, w.seconds, first.bucket AS first, last.bucket AS last
+	FROM unnest($1::text[]) AS u (user_id)
+	CROSS JOIN unnest($2::int[]) AS w (seconds)
+	CROSS JOIN LATERAL (
+		SELECT r.bucket FROM user_rollups r
+		WHERE r.user_id = u.user_id AND r.seconds = w.seconds AND (r.requests <> 0 OR r.tokens_used <> 0 OR r.unknown_usage <> 0 OR r.provider_cost_nano_usd <> 0)
+		ORDER BY r.bucket LIMIT 1
+	) AS first
+	CROSS JOIN LATERAL (
+		SELECT r.bucket FROM user_rollups r
+		WHERE r.user_id = u.user_id AND r.seconds = w.seconds AND (r.requests <> 0 OR r.tokens_used <> 0 OR r.unknown_usage <> 0 OR r.provider_cost_nano_usd <> 0)
+		ORDER BY r.bucket DESC LIMIT 1
+	) AS last
 	UNION ALL
-	SELECT 900, d.bucket FROM user_deltas d WHERE d.user_id = u.user_id
-) AS b
-GROUP BY u.user_id, b.seconds
-ORDER BY u.user_id, b.seconds DESC`
+	SELECT d.user_id, 900, min(d.bucket), max(d.bucket) FROM user_deltas d WHERE d.user_id = ANY ($1::text[]) GROUP BY d.user_id
+) AS seen
+GROUP BY user_id, seconds
+ORDER BY user_id, seconds DESC`
 
 // Users returns a page of the users of the last days in a time zone, including today.
 func (s *Executions) Users(ctx context.Context, query execution.UserQuery) (execution.Users, error) {
@@ -103,6 +113,15 @@ func (s *Executions) Users(ctx context.Context, query execution.UserQuery) (exec
 	return page, err
 }
 
+// userWidths are the widths of user_rollups in seconds.
+func userWidths() []int32 {
+	var widths []int32
+	for _, width := range rollupWidths[1:] {
+		widths = append(widths, int32(width/time.Second))
+	}
+	return widths
+}
+
 // seenUsers sets when users were seen first and last, as narrowly as that is kept.
 func seenUsers(ctx context.Context, tx pgx.Tx, users []execution.User) error {
 	index := make(map[string]*execution.User, len(users))
@@ -111,7 +130,7 @@ func seenUsers(ctx context.Context, tx pgx.Tx, users []execution.User) error {
 		ids[i] = users[i].ID
 		index[ids[i]] = &users[i]
 	}
-	rows, err := tx.Query(ctx, readUsersSeen, ids)
+	rows, err := tx.Query(ctx, readUsersSeen, ids, userWidths())
 	if err != nil {
 		return err
 	}
