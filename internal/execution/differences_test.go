@@ -26,7 +26,7 @@ func TestDifferences(t *testing.T) {
 		want          []execution.Segment
 	}{
 		"nothing":             {"2026-03-02 10:00", "2026-03-02 10:00", "2026-03-02 10:00", widths, nil},
-		"negative":   {"2026-03-03 10:00", "2026-03-02 10:00", "2026-03-02 10:00", widths, nil},
+		"negative":            {"2026-03-03 10:00", "2026-03-02 10:00", "2026-03-02 10:00", widths, nil},
 		"no widths":           {"2026-03-02 10:00", "2026-03-02 11:00", "2026-03-02 10:00", nil, nil},
 		"a minute of the day": {"2026-03-02 10:14", "2026-03-02 10:15", "2026-03-09 00:00", widths, []execution.Segment{part(m, "2026-03-02 10:14", "2026-03-02 10:15")}},
 		"whole buckets need nothing taken away": {"2026-03-02 10:00", "2026-03-02 12:00", "2026-03-09 00:00", widths, []execution.Segment{

@@ -33,7 +33,7 @@ func TestSegments(t *testing.T) {
 		want     []execution.Segment
 	}{
 		"nothing":             {"2026-03-01 10:00", "2026-03-01 10:00", widths, nil},
-		"negative":   {"2026-03-02 10:00", "2026-03-01 10:00", widths, nil},
+		"negative":            {"2026-03-02 10:00", "2026-03-01 10:00", widths, nil},
 		"no widths":           {"2026-03-01 10:00", "2026-03-01 11:00", nil, nil},
 		"a minute":            {"2026-03-01 10:14", "2026-03-01 10:15", widths, []execution.Segment{part(m, "2026-03-01 10:14", "2026-03-01 10:15")}},
 		"minutes, no quarter": {"2026-03-01 10:14", "2026-03-01 10:16", widths, []execution.Segment{part(m, "2026-03-01 10:14", "2026-03-01 10:16")}},

@@ -20,7 +20,7 @@ func TestFor(t *testing.T) {
 		"the context ends before":   {time.Hour, time.Minute, time.Minute, false},
 		"the context has ended":     {time.Hour, 0, 0, false},
 		"it has ended, and no wait": {0, 0, 0, false},
-		"negative to wait": {-time.Second, time.Hour, 0, true},
+		"negative to wait":          {-time.Second, time.Hour, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -157,10 +157,10 @@ func TestExecutionLargerThanItsReservation(t *testing.T) {
 		maxBytes int64
 		want     bool // whether its output is kept
 	}{
-		"takes more if there is any":          {1 << 20, true},
-		"else goes without input and output":  {20 << 10, false},
-		"and takes no room that others have":  {24 << 10, false},
-		"all unreserved space, if required": {28 << 10, true},
+		"takes more if there is any":         {1 << 20, true},
+		"else goes without input and output": {20 << 10, false},
+		"and takes no room that others have": {24 << 10, false},
+		"all unreserved space, if required":  {28 << 10, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
