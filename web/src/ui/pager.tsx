@@ -21,10 +21,12 @@ export function usePages(of: string): {
 interface PagerProps {
   pages: ReturnType<typeof usePages>;
   nextCursor: string | undefined;
+  /** What the buttons of the page before and after are called. */
+  names?: [back: string, next: string];
   children?: React.ReactNode;
 }
 
-export function Pager({ pages, nextCursor, children }: PagerProps) {
+export function Pager({ pages, nextCursor, names = ["Newer", "Older"], children }: PagerProps) {
   if (pages.page === 1 && !nextCursor && !children) return null;
   return (
     <div className="pager">
@@ -32,7 +34,7 @@ export function Pager({ pages, nextCursor, children }: PagerProps) {
       {(pages.page > 1 || nextCursor) && (
         <span className="choices">
           <Button size="compact-xs" variant="default" disabled={pages.page === 1} onClick={pages.back}>
-            Newer
+            {names[0]}
           </Button>
           <span>Page {pages.page}</span>
           <Button
@@ -41,7 +43,7 @@ export function Pager({ pages, nextCursor, children }: PagerProps) {
             disabled={!nextCursor}
             onClick={() => nextCursor && pages.next(nextCursor)}
           >
-            Older
+            {names[1]}
           </Button>
         </span>
       )}
