@@ -144,7 +144,7 @@ export function Prices() {
               rowKey={(p) => `${p.version} ${p.file ?? ""} ${p.line}`}
               sortParam="prices"
             />
-            <Pager pages={pages} nextCursor={l.next_cursor}>
+            <Pager pages={pages} nextCursor={l.next_cursor} names={["Back", "More"]}>
               USD per million tokens, in the order in which prices are tried
             </Pager>
           </>
