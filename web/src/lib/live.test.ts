@@ -1,5 +1,6 @@
+import { QueryClient } from "@tanstack/react-query";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { concerns, throttle } from "./live";
+import { concerns, listen, throttle } from "./live";
 
 describe("throttle", () => {
   beforeEach(() => void vi.useFakeTimers());
@@ -39,4 +40,44 @@ describe("concerns", () => {
     ["unknown", "/api/deployments", false],
     ["executions", undefined, false],
   ])("%s makes %s old: %s", (topic, path, want) => expect(concerns(topic, path)).toBe(want));
+});
+
+describe("listen", () => {
+  class FakeSource {
+    static readonly CLOSED = 2;
+    static open = 0;
+    readyState = 1;
+    constructor() {
+      FakeSource.open++;
+    }
+    addEventListener() {}
+    close() {
+      FakeSource.open--;
+    }
+  }
+
+  function show(hidden: boolean) {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }
+
+  beforeEach(() => vi.stubGlobal("EventSource", FakeSource));
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    Reflect.deleteProperty(document, "hidden");
+  });
+
+  it("holds one stream while the tab is seen, and none otherwise", () => {
+    const stop = listen(new QueryClient());
+    expect(FakeSource.open).toBe(1);
+    show(true);
+    expect(FakeSource.open).toBe(0);
+    show(false);
+    show(false);
+    expect(FakeSource.open).toBe(1);
+    stop();
+    expect(FakeSource.open).toBe(0);
+    show(false);
+    expect(FakeSource.open).toBe(0);
+  });
 });

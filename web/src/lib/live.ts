@@ -49,7 +49,7 @@ export function throttle(run: () => void, pause: number): { call: () => void; st
   return { call, stop: () => clearTimeout(timer) };
 }
 
-function listen(queries: QueryClient): () => void {
+export function listen(queries: QueryClient): () => void {
   const topical = Object.entries(topics).map(([topic, { pause }]) => {
     const run = () => void queries.invalidateQueries({ predicate: (q) => concerns(topic, q.queryKey[1]) });
     return [topic, throttle(run, pause)] as const;
