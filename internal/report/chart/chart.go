@@ -65,7 +65,7 @@ func (c Chart) SVG() string {
 	}
 	d := begin(c.ID, c.Title, c.About, height)
 	step, ceiling := scale(highest)
-	y := func(v float64) float64 { return bottom - (bottom-top)*min(max(v, 0), ceiling)/ceiling }
+	y := func(v float64) float64 { return bottom - (bottom-top)*(min(max(v, 0), ceiling)/ceiling) }
 	for v := 0.0; v <= ceiling*1.0001; v += step {
 		d.element(`<path class="grid" d="M`, left, " ", y(v), "H", right, `" />`)
 		d.text("end", left-textGap, y(v)+3.5, c.Format(v))
