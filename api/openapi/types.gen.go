@@ -2529,6 +2529,24 @@ type ReplicaState string
 
 // Report defines model for Report.
 type Report struct {
+	// Course The traffic over the window, in steps. Reports of earlier releases do not have it.
+	Course []struct {
+		// ClientErrors Responses 4xx.
+		ClientErrors   int64   `json:"client_errors"`
+		CoveredSeconds float32 `json:"covered_seconds"`
+
+		// Errors Responses 5xx.
+		Errors    int64     `json:"errors"`
+		From      time.Time `json:"from"`
+		PollP50Ms float32   `json:"poll_p50_ms,omitempty,omitzero"`
+		PollP95Ms float32   `json:"poll_p95_ms,omitempty,omitzero"`
+		PollP99Ms float32   `json:"poll_p99_ms,omitempty,omitzero"`
+
+		// PollsPerAgent Polls per second and polling agent.
+		PollsPerAgent float32   `json:"polls_per_agent,omitempty,omitzero"`
+		Requests      int64     `json:"requests"`
+		To            time.Time `json:"to"`
+	} `json:"course,omitempty,omitzero"`
 	GeneratedAt time.Time `json:"generated_at"`
 
 	// ID An identifier that the server minted (UUID version 7).

@@ -18,6 +18,8 @@ type Document struct {
 	Objectives  []objective.Result `json:"objectives"`
 	Sections    Sections           `json:"sections"`
 	Previous    *Previous          `json:"previous,omitempty"`
+	// Course is the traffic over the window, in steps; nil in reports of earlier releases.
+	Course []CoursePoint `json:"course,omitempty"`
 }
 
 // Previous is the previous window, with the same objectives.
@@ -69,6 +71,7 @@ func Compute(req Request, current Facts, previous *Facts, now time.Time, id stri
 		Verdict:     verdict(results),
 		Objectives:  results,
 		Sections:    sectionsOf(req.Sections, current),
+		Course:      courseOf(current.Steps),
 	}
 	if req.CompareWith == CompareNone || previous == nil {
 		req.Currency.convert(&doc)

@@ -39,6 +39,8 @@ type Facts struct {
 	// SpentBefore is the cost on the first day before the window: daily budgets need the whole day.
 	SpentBefore execution.Spend
 	Users       UserFacts
+	// Steps is the traffic, the polls and the polling agents of consecutive parts of the window.
+	Steps []Facts
 }
 
 // UserFacts is the users of executions. Spend.Requests counts requests as everywhere.

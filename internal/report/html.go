@@ -29,7 +29,12 @@ type pageOf struct {
 	Verdict     string
 	Tone        string
 	Rest        string // of the headline, after the verdict
+	When        string // the window, in the title
 	Heads       []pageHead
+	Compares    bool     // with the window before
+	Changes     []string // against it
+	Charts      []pageChart
+	Course      []pageRow   // the figures of the charts over time
 	Links, Tabs []pageTable // the tables; Links has those that begin a section
 }
 
@@ -75,8 +80,10 @@ func pageFor(doc Document) pageOf {
 	p := pageOf{
 		Policy: pagePolicy,
 		Name:   printable(doc.Name), Verdict: verdict, Tone: doc.Verdict.tone().class(),
-		Rest:  strings.TrimPrefix(headline, verdict),
-		Heads: []pageHead{{"Window", doc.Window.span()}},
+		Rest:     strings.TrimPrefix(headline, verdict),
+		When:     minute(doc.Window.From) + " to " + minute(doc.Window.To) + " UTC",
+		Heads:    []pageHead{{"Window", doc.Window.span()}},
+		Compares: doc.Previous != nil, Changes: changesOf(doc), Charts: chartsOf(doc), Course: courseRows(doc.Course),
 	}
 	if doc.Previous != nil {
 		p.Heads = append(p.Heads, pageHead{"Previous", doc.Previous.Window.span()})

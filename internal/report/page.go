@@ -4,6 +4,8 @@ package report
 // methods of all types, a fifth of the program.
 func (p pageOf) write(m *markup) {
 	p.writeHead(m)
+	p.writeChanges(m)
+	p.writeCharts(m)
 	m.put("<main>")
 	for _, tab := range p.Tabs {
 		m.text("\n<section id=\"", tab.ID, `"`)
@@ -36,6 +38,7 @@ func (p pageOf) writeHead(m *markup) {
 	if p.named() {
 		m.text(" ", p.Name, "")
 	}
+	m.text(", ", p.When, "")
 	m.put("</title>\n<style>", fixed(pageStyle), "</style>\n</head>\n<body>\n<header>\n")
 	m.put(`<p class="brand"><svg width="20" height="20" viewBox="0 0 20 20" aria-hidden="true">`,
 		`<circle cx="10" cy="10" r="8.5" /><path d="M10 4.5v5.5l3.8 2.4" /></svg>Watchbill</p>`, "\n<h1>Report")

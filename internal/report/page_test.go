@@ -47,7 +47,16 @@ func TestPageIsEscaped(t *testing.T) {
 		p := pageOf{
 			Policy: hostile.Draw(t, "policy"), Name: hostile.Draw(t, "name"), Verdict: hostile.Draw(t, "verdict"),
 			Tone: rapid.OneOf(rapid.SampledFrom([]string{"good", "bad", "unsure", ""}), hostile).Draw(t, "tone"),
-			Rest: hostile.Draw(t, "rest"),
+			Rest: hostile.Draw(t, "rest"), When: hostile.Draw(t, "when"), Compares: rapid.Bool().Draw(t, "compares"),
+			Changes: rapid.SliceOfN(hostile, 0, 3).Draw(t, "changes"),
+			Charts: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) pageChart {
+				return pageChart{Title: hostile.Draw(t, "title"), Keys: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) chartKey {
+					return chartKey{hostile.Draw(t, "class"), hostile.Draw(t, "label"), hostile.Draw(t, "figure")}
+				}), 0, 3).Draw(t, "keys")}
+			}), 0, 3).Draw(t, "charts"),
+			Course: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) pageRow {
+				return pageRow{Label: hostile.Draw(t, "label"), Cells: []pageCell{{Text: hostile.Draw(t, "text")}}}
+			}), 0, 3).Draw(t, "course"),
 			Heads: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) pageHead {
 				return pageHead{Label: hostile.Draw(t, "label"), Text: hostile.Draw(t, "text")}
 			}), 0, 3).Draw(t, "heads"),

@@ -131,6 +131,7 @@ func (r Request) Parts() (current, previous Parts) {
 	current.Queries = judged.Queries || wanted(SectionQueries)
 	current.Indexes = wanted(SectionIndexes)
 	current.Days = judged.Days || wanted(SectionCosts)
+	current.Steps = wanted(SectionSummary) || wanted(SectionPendingDeployments)
 	return current, previous
 }
 

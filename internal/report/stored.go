@@ -15,6 +15,7 @@ type Parts struct {
 	Executions bool // Facts.Executions
 	Days       bool // Facts.Days and Facts.SpentBefore
 	Users      bool // Facts.Users
+	Steps      bool // Facts.Steps
 }
 
 // Heading is a stored report without its contents.

@@ -27,6 +27,7 @@ func (m Measurements) Facts(ctx context.Context, w report.Window, parts report.P
 		{parts.Executions, m.readExecutions},
 		{parts.Days, m.readDays},
 		{parts.Users, m.readUsers},
+		{parts.Steps, m.readSteps},
 	} {
 		if !read.wanted {
 			continue
@@ -74,6 +75,16 @@ func (m Measurements) readUsers(ctx context.Context, f *report.Facts) error {
 		f.Users.Others = costs.Rest.Spend
 	}
 	return err
+}
+
+// readSteps reads the traffic of each step of the window.
+func (m Measurements) readSteps(ctx context.Context, f *report.Facts) error {
+	steps, step, err := m.Series(ctx, f.Window, "")
+	if err != nil || len(steps) == 0 {
+		return err
+	}
+	f.Steps = steps
+	return wrap("read a series of the fleet", m.readFleetSeries(ctx, f.Window, step.Width(), steps))
 }
 
 func later(a, b time.Time) time.Time {

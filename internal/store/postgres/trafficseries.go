@@ -22,6 +22,9 @@ SELECT bucket, route, method, by_status, latency, bytes_in, bytes_out FROM reque
 SELECT bucket, LEAST(max(covered_seconds), max(seconds))::float8, sum(polls_delivered)::bigint, sum(polls_empty)::bigint,
 	sum(polls_not_modified)::bigint, sum(polls_failed)::bigint
 FROM replica_rollups WHERE bucket >= $1 AND bucket < $2 GROUP BY bucket`
+
+	readFleetSeries = `-- name: ReadFleetSeries :many
+SELECT bucket, polling_sum, expected_sum, samples::bigint FROM fleet_rollups WHERE bucket >= $1 AND bucket < $2`
 )
 
 // Series returns the measurements of each step of a window, without latencies of queries, agents or deployments. An
@@ -39,10 +42,7 @@ func (s *Rollups) Series(ctx context.Context, w report.Window, step execution.St
 	for i, part := range parts {
 		all[i].Window = report.Window(part)
 	}
-	place := func(bucket time.Time) *report.Facts {
-		first := parts[0].From.Truncate(step.Width())
-		return &all[min(max(int(bucket.Sub(first)/step.Width()), 0), len(all)-1)]
-	}
+	place := func(bucket time.Time) *report.Facts { return stepOf(all, step.Width(), bucket) }
 	if err := s.readReplicaSeries(ctx, w, place); err != nil {
 		return nil, step, wrap("read a series of rollups", err)
 	}
@@ -112,4 +112,38 @@ func (s *Rollups) readReplicaSeries(ctx context.Context, w report.Window, place 
 		return nil
 	})
 	return err
+}
+
+// stepOf returns the step in which a bucket begins, or the nearest.
+func stepOf(steps []report.Facts, width time.Duration, bucket time.Time) *report.Facts {
+	first := steps[0].Window.From.Truncate(width)
+	return &steps[min(max(int(bucket.Sub(first)/width), 0), len(steps)-1)]
+}
+
+// readFleetSeries reads the mean number of polling agents in each step, and the rate of polls that they were asked for.
+func (s *Rollups) readFleetSeries(ctx context.Context, w report.Window, width time.Duration, steps []report.Facts) error {
+	rows, err := s.db.pool.Query(ctx, readFleetSeries, w.From, w.To)
+	if err != nil {
+		return err
+	}
+	samples := map[*report.Facts]int64{}
+	var bucket time.Time
+	var polling, expected float64
+	var n int64
+	if _, err = pgx.ForEachRow(rows, []any{&bucket, &polling, &expected, &n}, func() error {
+		f := stepOf(steps, width, bucket)
+		f.Agents.Polling += polling
+		f.Agents.ExpectedRPS += expected
+		samples[f] += n
+		return nil
+	}); err != nil {
+		return err
+	}
+	for f, n := range samples {
+		if n > 0 {
+			f.Agents.Polling /= float64(n)
+			f.Agents.ExpectedRPS /= float64(n)
+		}
+	}
+	return nil
 }
