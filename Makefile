@@ -9,6 +9,8 @@ MAKEFLAGS += --no-builtin-rules
 VERSION ?= $(shell sed -n 's/^appVersion: *//p' charts/watchbill/Chart.yaml)
 COMMIT ?= $(shell git describe --always --exclude '*' --dirty 2>/dev/null)
 FUZZTIME ?= 10s
+# Kubernetes' packages are a third of the program, and none is called often: without inlining they take 2.4 MB less.
+GCFLAGS = -gcflags='k8s.io/...=-l' -gcflags='sigs.k8s.io/...=-l'
 IMG ?= watchbill/watchbill:$(VERSION)
 
 kubectl = hack/tool kubectl
@@ -22,7 +24,7 @@ run: build ## Run the whole product on this machine until Ctrl-C. ARGS="--flag â
 .PHONY: build
 build: ## Build bin/watchbill, with the web page if Node.js is installed.
 	@hack/page build-if-node
-	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/watchbill ./cmd/watchbill
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false $(GCFLAGS) -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/watchbill ./cmd/watchbill
 
 .PHONY: page
 page: ## Build the web page, which the program embeds. Needs Node.js 20.19 or newer.

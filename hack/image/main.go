@@ -98,6 +98,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 // build compiles the program for a platform.
 func build(ctx context.Context, o options, platform v1.Platform, program string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", o.source, "-trimpath", "-buildvcs=false",
+		"-gcflags=k8s.io/...=-l", "-gcflags=sigs.k8s.io/...=-l", // as in the Makefile
 		"-ldflags", "-s -w -X main.version="+o.version+" -X main.commit="+o.commit, "-o", program, o.pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off", "GOOS="+platform.OS, "GOARCH="+platform.Architecture)
 	cmd.Stderr = os.Stderr

@@ -160,13 +160,13 @@ type notice struct {
 
 // noticed checks that Alertmanager sent a notification of an alert in a state.
 func (v visitor) noticed(ctx context.Context, name, status string) error {
-	letters, err := v.letters(ctx, "alerts")
+	deliveries, err := v.deliveries(ctx, "alerts")
 	if err != nil {
 		return err
 	}
-	for _, letter := range letters {
+	for _, delivery := range deliveries {
 		var n notice
-		if err := json.Unmarshal([]byte(letter.Body), &n); err != nil {
+		if err := json.Unmarshal([]byte(delivery.Body), &n); err != nil {
 			return fmt.Errorf("what Alertmanager sent: %w", err)
 		}
 		for _, a := range n.Alerts {
@@ -181,5 +181,5 @@ func (v visitor) noticed(ctx context.Context, name, status string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%d letters, none about %s %s", len(letters), name, status)
+	return fmt.Errorf("%d deliveries, none about %s %s", len(deliveries), name, status)
 }

@@ -175,13 +175,13 @@ func (v visitor) ask(ctx context.Context, method, path string, body []byte) ([]b
 	return out, nil
 }
 
-// letters returns what a box has received.
-func (v visitor) letters(ctx context.Context, box string) (letters []visit.Letter, err error) {
+// deliveries returns what a box has received.
+func (v visitor) deliveries(ctx context.Context, box string) (all []visit.Delivery, err error) {
 	out, err := v.ask(ctx, http.MethodGet, "inbox/"+box, nil)
 	if err == nil {
-		err = json.Unmarshal(out, &letters)
+		err = json.Unmarshal(out, &all)
 	}
-	return letters, err
+	return all, err
 }
 
 // send starts a fleet against a release's Service.

@@ -114,7 +114,7 @@ func testSlots(t *testing.T, r *release, v visitor) {
 	if len(mr.Status.Objectives) != 3 || mr.Status.LastScheduleTime == nil || mr.Status.NextScheduleTime == nil {
 		t.Errorf("status is %+v", mr.Status)
 	}
-	checkLetters(t, v, second)
+	checkDeliveries(t, v, second)
 	runNow(t, r, second)
 	suspend(t, r)
 }
@@ -185,22 +185,22 @@ func checkFiles(t *testing.T, v visitor, id string, slot time.Time) {
 	}
 }
 
-// checkLetters checks the deliveries of a run.
-func checkLetters(t *testing.T, v visitor, run v1alpha1.Run) {
+// checkDeliveries checks the deliveries of a run.
+func checkDeliveries(t *testing.T, v visitor, run v1alpha1.Run) {
 	t.Helper()
 	for _, box := range []string{"slack", "generic"} {
-		letters, err := v.letters(t.Context(), box)
+		deliveries, err := v.deliveries(t.Context(), box)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var found []string
-		for _, letter := range letters {
-			if strings.Contains(letter.Body, run.ReportID) {
-				found = append(found, letter.Body)
+		for _, delivery := range deliveries {
+			if strings.Contains(delivery.Body, run.ReportID) {
+				found = append(found, delivery.Body)
 			}
 		}
 		if len(found) != 1 {
-			t.Errorf("report %s came %d times to %s, which has %d letters", run.ReportID, len(found), box, len(letters))
+			t.Errorf("report %s came %d times to %s, which has %d deliveries", run.ReportID, len(found), box, len(deliveries))
 			continue
 		}
 		var slack struct {

@@ -173,7 +173,7 @@ func statOf(pid int) ([]string, error) {
 	return fields, nil
 }
 
-// Build builds a package of the tree with the release's options, and returns the program's path in folder.
+// Build builds a package of the tree as a release is built, but for the inlining of Kubernetes' packages, and returns the program's path in folder.
 func Build(ctx context.Context, folder, pkg string) (string, error) {
 	program := filepath.Join(folder, filepath.Base(pkg))
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program, pkg)

@@ -11,8 +11,8 @@ import (
 	"github.com/watchbill/watchbill/test/e2e/visit"
 )
 
-// maxLetters limits a box.
-const maxLetters = 1000
+// maxDeliveries limits a box.
+const maxDeliveries = 1000
 
 // inbox receives requests of webhooks into named boxes.
 type inbox struct {
@@ -38,7 +38,7 @@ func (i *inbox) take(w http.ResponseWriter, r *http.Request) {
 	if !set {
 		status = http.StatusOK
 	}
-	if len(i.boxes[box]) < maxLetters {
+	if len(i.boxes[box]) < maxDeliveries {
 		i.boxes[box] = append(i.boxes[box], visit.Delivery{
 			At: time.Now(), ContentType: r.Header.Get("Content-Type"), UserAgent: r.UserAgent(), Body: string(body), Answer: status,
 		})
@@ -48,9 +48,9 @@ func (i *inbox) take(w http.ResponseWriter, r *http.Request) {
 
 func (i *inbox) show(w http.ResponseWriter, r *http.Request) {
 	i.mu.Lock()
-	letters := append([]visit.Delivery{}, i.boxes[r.PathValue("box")]...)
+	deliveries := append([]visit.Delivery{}, i.boxes[r.PathValue("box")]...)
 	i.mu.Unlock()
-	answer(w, letters)
+	answer(w, deliveries)
 }
 
 // setAnswer sets the status of responses from now on.
