@@ -99,7 +99,8 @@ func trafficChart(doc Document) (chart.Chart, []chartKey) {
 		},
 	}
 	return c, []chartKey{
-		{"c1", "successful", number.Grouped(all - errors - clientErrors)}, {"warn", "4xx", number.Grouped(clientErrors)},
+		{"c1", "successful", number.Grouped(all - errors - clientErrors)},
+		{"warn", "4xx", number.Grouped(clientErrors)},
 		{"bad", "5xx", number.Grouped(errors)},
 	}
 }
