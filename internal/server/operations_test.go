@@ -75,11 +75,11 @@ func TestDatabaseUsageIsListed(t *testing.T) {
 	}
 	indexes := map[string]int{}
 	for _, one := range got.Indexes {
-		if indexes[one.Name]++; one.Name == "idx_execution_agent_created_at" && one.Table != "agent_executions" {
+		if indexes[one.Name]++; one.Name == "idx_execution_session_created_at" && one.Table != "agent_executions" {
 			t.Errorf("got %+v", one)
 		}
 	}
-	if indexes["agents_pkey"] != 1 || indexes["idx_execution_agent_created_at"] != 1 {
+	if indexes["agents_pkey"] != 1 || indexes["idx_execution_session_created_at"] != 1 {
 		t.Errorf("want each index once, got %v", indexes)
 	}
 	var again openapi.DatabaseUsage
