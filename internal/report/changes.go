@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/number"
@@ -75,9 +76,9 @@ func movedFigures(doc Document) []string {
 	return all
 }
 
-// moved reports whether a figure changed by a tenth or more.
+// moved reports whether a figure changed by a tenth or more of its former value.
 func moved(now, before float64) bool {
-	return now != before && max(now, before)*0.9 >= min(now, before)
+	return now != before && math.Abs(now-before)*10 >= math.Abs(before)
 }
 
 func busiestEndpoint(all []Endpoint) string {
