@@ -86,7 +86,7 @@ func busiestEndpoint(all []Endpoint) string {
 		return ""
 	}
 	e := slices.MaxFunc(all, func(a, b Endpoint) int { return cmp.Compare(a.Requests, b.Requests) })
-	return fmt.Sprintf("Most are %s, with %s.", printable(e.Method+" "+e.Route), number.Grouped(e.Requests))
+	return fmt.Sprintf("The largest part is %s, with %s.", printable(e.Method+" "+e.Route), number.Grouped(e.Requests))
 }
 
 func slowestEndpoint(all []Endpoint) string {
@@ -118,7 +118,7 @@ func commonestError(e *Errors, ofServer bool) string {
 func dearest(models []NamedSpend) string {
 	for _, m := range models {
 		if m.CostUSD != nil && *m.CostUSD > 0 {
-			return fmt.Sprintf("Most is of %s, with %s.", cmp.Or(printable(m.Name), "no model"), dollars(*m.CostUSD))
+			return fmt.Sprintf("The largest part is of %s, with %s.", cmp.Or(printable(m.Name), "no model"), dollars(*m.CostUSD))
 		}
 	}
 	return ""
@@ -134,5 +134,5 @@ func mostFailures(agents []NamedExecutions) string {
 	if most.Failed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Most are of %s, with %s.", printable(most.Name), number.Grouped(most.Failed))
+	return fmt.Sprintf("The largest part is of %s, with %s.", printable(most.Name), number.Grouped(most.Failed))
 }

@@ -46,7 +46,7 @@ func TestChanges(t *testing.T) {
 		{"nothing", [4]int64{100, 1, 50, 1}, [4]int64{100, 1, 50, 1}, errors, []string{nothing}},
 		{"less than a tenth", [4]int64{900, 0, 100, 0}, [4]int64{999, 0, 100, 0}, nil, []string{nothing}},
 		{"a tenth more", [4]int64{900, 0, 100, 0}, [4]int64{1000, 0, 100, 0}, nil, []string{
-			"Requests: 1,100 after 1,000 (+10 %). Most are GET /api/agents, with 1,000.",
+			"Requests: 1,100 after 1,000 (+10 %). The largest part is GET /api/agents, with 1,000.",
 		}},
 		{"a tenth less", [4]int64{900, 0, 100, 0}, [4]int64{800, 0, 100, 0}, nil, []string{
 			"Requests: 900 after 1,000 (-10 %).",
@@ -60,7 +60,7 @@ func TestChanges(t *testing.T) {
 			"Error rate (5xx): 0 % after 2 % (-2 pp).",
 		}},
 		{"the first traffic", [4]int64{0, 0, 0, 0}, [4]int64{900, 0, 100, 0}, errors, []string{
-			"Requests: 1,000 after 0. Most are GET /api/agents, with 900.",
+			"Requests: 1,000 after 0. The largest part is GET /api/agents, with 900.",
 		}},
 	}
 	for _, tt := range tests {
@@ -86,7 +86,7 @@ func TestChangesOfExecutions(t *testing.T) {
 	want := []string{
 		"Cost: 0.144 USD after 1.85 USD (-92.2 %).",
 		"Tokens: 80,000 after 631,020 (-87.3 %).",
-		"Executions that failed: 25 after 2 (+1,150 %). Most are of tutor, with 25.",
+		"Executions that failed: 25 after 2 (+1,150 %). The largest part is of tutor, with 25.",
 	}
 	if diff := cmp.Diff(want, changes(t, computed(t, req, badHour(lastHour), previous(goodHour)))); diff != "" {
 		t.Error(diff)
