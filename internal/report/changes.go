@@ -13,7 +13,7 @@ import (
 // maxChanges is the maximum number of sentences of what changed.
 const maxChanges = 8
 
-// changesOf returns what changed against the window before, and what it comes from as far as the report knows: first the
+// changesOf returns what changed against the window before, and the largest part of each figure that rose: first the
 // objectives that are met no longer or again, then the figures that moved by a tenth or more.
 func changesOf(doc Document) []string {
 	if doc.Previous == nil {
@@ -24,6 +24,9 @@ func changesOf(doc Document) []string {
 		before[r.Name] = r
 	}
 	var all []string
+	if s := unlikeCoverage(doc.Window, doc.Previous.Window); s != "" {
+		all = append(all, s)
+	}
 	for _, now := range doc.Objectives {
 		then, known := before[now.Name]
 		if !known || now.Met == nil || then.Met == nil || *now.Met == *then.Met {
@@ -41,6 +44,15 @@ func changesOf(doc Document) []string {
 	}
 	all = append(all, movedFigures(doc)...)
 	return all[:min(len(all), maxChanges)]
+}
+
+// unlikeCoverage says that one of two windows was measured for less of its time than the other, which counts show too.
+func unlikeCoverage(now, before Coverage) string {
+	if !moved(now.share(), before.share()) {
+		return ""
+	}
+	return fmt.Sprintf("Measured was %s of this window and %s of the one before: compare rates rather than counts.",
+		number.Percent(now.share()), number.Percent(before.share()))
 }
 
 func movedFigures(doc Document) []string {

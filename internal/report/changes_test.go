@@ -92,3 +92,19 @@ func TestChangesOfExecutions(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Counts of a window that was measured in part are not comparable.
+func TestChangesOfAWindowMeasuredInPart(t *testing.T) {
+	t.Parallel()
+	req := request()
+	req.Sections, req.Objectives = []report.Section{report.SectionSummary}, nil
+	before := hourOf(lastHour.Previous(), 500, 0, 0, 0)
+	before.CoveredSeconds = 1800
+	want := []string{
+		"Measured was 100 % of this window and 50 % of the one before: compare rates rather than counts.",
+		"Requests: 1,000 after 500 (+100 %).",
+	}
+	if diff := cmp.Diff(want, changes(t, computed(t, req, hourOf(lastHour, 1000, 0, 0, 0), &before))); diff != "" {
+		t.Error(diff)
+	}
+}
