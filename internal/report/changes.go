@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/watchbill/watchbill/internal/number"
@@ -12,7 +13,7 @@ import (
 // maxChanges is the maximum number of sentences of what changed.
 const maxChanges = 8
 
-// changesOf returns what changed against the window before, and what it comes from as far as the report knows: first the
+// changesOf returns what changed against the window before, and the largest part of each figure that rose: first the
 // objectives that are met no longer or again, then the figures that moved by a tenth or more.
 func changesOf(doc Document) []string {
 	if doc.Previous == nil {
@@ -23,6 +24,9 @@ func changesOf(doc Document) []string {
 		before[r.Name] = r
 	}
 	var all []string
+	if s := unlikeCoverage(doc.Window, doc.Previous.Window); s != "" {
+		all = append(all, s)
+	}
 	for _, now := range doc.Objectives {
 		then, known := before[now.Name]
 		if !known || now.Met == nil || then.Met == nil || *now.Met == *then.Met {
@@ -40,6 +44,15 @@ func changesOf(doc Document) []string {
 	}
 	all = append(all, movedFigures(doc)...)
 	return all[:min(len(all), maxChanges)]
+}
+
+// unlikeCoverage says that one of two windows was measured for less of its time than the other, which counts show too.
+func unlikeCoverage(now, before Coverage) string {
+	if !moved(now.share(), before.share()) {
+		return ""
+	}
+	return fmt.Sprintf("Measured was %s of this window and %s of the one before: compare rates rather than counts.",
+		number.Percent(now.share()), number.Percent(before.share()))
 }
 
 func movedFigures(doc Document) []string {
@@ -75,9 +88,9 @@ func movedFigures(doc Document) []string {
 	return all
 }
 
-// moved reports whether a figure changed by a tenth or more.
+// moved reports whether a figure changed by a tenth or more of its former value.
 func moved(now, before float64) bool {
-	return now != before && max(now, before)*0.9 >= min(now, before)
+	return now != before && math.Abs(now-before)*10 >= math.Abs(before)
 }
 
 func busiestEndpoint(all []Endpoint) string {
@@ -85,7 +98,7 @@ func busiestEndpoint(all []Endpoint) string {
 		return ""
 	}
 	e := slices.MaxFunc(all, func(a, b Endpoint) int { return cmp.Compare(a.Requests, b.Requests) })
-	return fmt.Sprintf("Most are %s, with %s.", printable(e.Method+" "+e.Route), number.Grouped(e.Requests))
+	return fmt.Sprintf("The largest part is %s, with %s.", printable(e.Method+" "+e.Route), number.Grouped(e.Requests))
 }
 
 func slowestEndpoint(all []Endpoint) string {
@@ -117,7 +130,7 @@ func commonestError(e *Errors, ofServer bool) string {
 func dearest(models []NamedSpend) string {
 	for _, m := range models {
 		if m.CostUSD != nil && *m.CostUSD > 0 {
-			return fmt.Sprintf("Most is of %s, with %s.", cmp.Or(printable(m.Name), "no model"), dollars(*m.CostUSD))
+			return fmt.Sprintf("The largest part is of %s, with %s.", cmp.Or(printable(m.Name), "no model"), dollars(*m.CostUSD))
 		}
 	}
 	return ""
@@ -133,5 +146,5 @@ func mostFailures(agents []NamedExecutions) string {
 	if most.Failed == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Most are of %s, with %s.", printable(most.Name), number.Grouped(most.Failed))
+	return fmt.Sprintf("The largest part is of %s, with %s.", printable(most.Name), number.Grouped(most.Failed))
 }

@@ -1,9 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/watchbill/watchbill/internal/number"
 	"github.com/watchbill/watchbill/internal/objective"
@@ -68,7 +71,7 @@ func pointLabels(doc Document) []string {
 	switch hours := doc.Window.To.Sub(doc.Window.From).Hours(); {
 	case hours > 72:
 		form = "02 Jan"
-	case hours > 24:
+	case hours > 25: // a window of a day is widened to whole steps
 		form = "02 Jan 15:04"
 	}
 	labels := make([]string, len(doc.Course))
@@ -121,7 +124,7 @@ func latencyChart(doc Document) (chart.Chart, []chartKey) {
 		for _, o := range doc.Objectives {
 			if o.Unit == objective.UnitMilliseconds && strings.HasPrefix(o.Description, line.Label+" of ") && strings.Contains(o.Description, PendingRoute) {
 				c.Limits = append(c.Limits, chart.Limit{Label: line.Label, Class: line.Class, Value: o.Target})
-				key.Figure = ActualText(o) + " " + TargetText(o)
+				key.Figure = ActualText(o) + ", target " + TargetText(o)
 			}
 		}
 		keys = append(keys, key)
@@ -157,7 +160,11 @@ func daysChart(costs Costs) chart.Chart {
 		if day.CostUSD != nil {
 			v = *day.CostUSD
 		}
-		c.Points = append(c.Points, printable(strings.TrimPrefix(day.Name, "20")))
+		label := printable(day.Name)
+		if at, err := time.Parse(time.DateOnly, day.Name); err == nil {
+			label = at.Format("02 Jan")
+		}
+		c.Points = append(c.Points, label)
 		c.Lines[0].Values = append(c.Lines[0].Values, v)
 	}
 	return c
@@ -168,7 +175,8 @@ func tokensChart(costs Costs) chart.Rows {
 		ID: "chart-tokens", Title: "Tokens by model", Classes: []string{"c1", "c2", "c8"},
 		About: "The tokens of each model, as input, output and tokens of unknown kind. The table of costs by model has the figures.",
 	}
-	for _, m := range costs.Models {
+	models := slices.SortedStableFunc(slices.Values(costs.Models), func(a, b NamedSpend) int { return cmp.Compare(b.Tokens.Used, a.Tokens.Used) })
+	for _, m := range models {
 		if m.Tokens.Used == 0 {
 			continue
 		}

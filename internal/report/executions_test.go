@@ -248,7 +248,9 @@ func TestReportReadsOnlyNeededParts(t *testing.T) {
 		current, earlier report.Parts
 	}{
 		{"nothing", nil, nil, report.Parts{}, report.Parts{}},
-		{"a summary", []report.Section{report.SectionSummary}, nil, report.Parts{}, report.Parts{}},
+		{"a summary", []report.Section{report.SectionSummary}, nil, report.Parts{Steps: true}, report.Parts{}},
+		{"polls", []report.Section{report.SectionPendingDeployments}, nil, report.Parts{Steps: true}, report.Parts{}},
+		{"endpoints and errors", []report.Section{report.SectionEndpoints, report.SectionErrors}, nil, report.Parts{}, report.Parts{}},
 		{"queries", []report.Section{report.SectionQueries}, nil, report.Parts{Queries: true}, report.Parts{}},
 		{"indexes", []report.Section{report.SectionIndexes}, nil, report.Parts{Indexes: true}, report.Parts{}},
 		{"executions", []report.Section{report.SectionExecutions}, nil, report.Parts{Executions: true}, report.Parts{Executions: true}},
@@ -260,14 +262,12 @@ func TestReportReadsOnlyNeededParts(t *testing.T) {
 		{"query time", nil, []objective.Objective{{QueryTime: &objective.QueryTime{}}}, report.Parts{Queries: true}, report.Parts{Queries: true}},
 		{
 			"everything", report.AllSections(), objective.Defaults(),
-			report.Parts{Queries: true, Indexes: true, Executions: true, Days: true, Users: true},
+			report.Parts{Queries: true, Indexes: true, Executions: true, Days: true, Users: true, Steps: true},
 			report.Parts{Queries: true, Executions: true, Users: true},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			summary := slices.Contains(tt.sections, report.SectionSummary) || slices.Contains(tt.sections, report.SectionPendingDeployments)
-			tt.current.Steps = summary
 			current, earlier := report.Request{Sections: tt.sections, Objectives: resolved(tt.objectives...)}.Parts()
 			if current != tt.current || earlier != tt.earlier {
 				t.Errorf("got %+v and %+v, want %+v and %+v", current, earlier, tt.current, tt.earlier)

@@ -15,8 +15,9 @@ import (
 //go:embed page.css
 var pageStyle string
 
-// pagePolicy allows a page its own style and nothing else. It is a second defense: markup already escapes all data.
-var pagePolicy = func() string {
+// PagePolicy is the Content-Security-Policy of a page. It allows a page its own style and nothing else. It is a second
+// defense: markup already escapes all data.
+var PagePolicy = func() string {
 	hash := sha256.Sum256([]byte(pageStyle))
 	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" +
 		base64.StdEncoding.EncodeToString(hash[:]) + "'"
@@ -78,7 +79,7 @@ func pageFor(doc Document) pageOf {
 	headline := Headline(doc)
 	verdict := printable(string(doc.Verdict))
 	p := pageOf{
-		Policy: pagePolicy,
+		Policy: PagePolicy,
 		Name:   printable(doc.Name), Verdict: verdict, Tone: doc.Verdict.tone().class(),
 		Rest:     strings.TrimPrefix(headline, verdict),
 		When:     minute(doc.Window.From) + " to " + minute(doc.Window.To) + " UTC",

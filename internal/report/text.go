@@ -23,8 +23,8 @@ func (v Verdict) tone() tone {
 // span returns a window in words, with how much of it was measured.
 func (c Coverage) span() string {
 	measured := "nothing measured"
-	if length := c.To.Sub(c.From).Seconds(); c.CoveredSeconds > 0 && length > 0 {
-		measured = number.Percent(c.CoveredSeconds/length) + " measured"
+	if share := c.share(); share > 0 {
+		measured = number.Percent(share) + " measured"
 	}
 	return fmt.Sprintf("%s to %s UTC, %s", minute(c.From), minute(c.To), measured)
 }

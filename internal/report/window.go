@@ -32,6 +32,15 @@ type Coverage struct {
 	CoveredSeconds float64 `json:"covered_seconds"`
 }
 
+// share returns how much of the window was measured.
+func (c Coverage) share() float64 {
+	length := c.To.Sub(c.From).Seconds()
+	if length <= 0 {
+		return 0
+	}
+	return c.CoveredSeconds / length
+}
+
 // LastHours returns the window of the given number of hours up to now, widened to whole minutes: it may begin up to a
 // minute earlier and end up to a minute later. Its error is a FieldErrors about the field "hours".
 func LastHours(hours int64, now time.Time) (Window, error) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Limits of a chart.
@@ -28,6 +29,7 @@ const (
 	bottom  = height - 22
 	atMost  = 4 // ticks of an axis
 	textGap = 6.0
+	perRune = 6.0 // width of a character of a label
 )
 
 // Line is the values of one thing at the chart's points.
@@ -138,8 +140,9 @@ func (c Chart) highest() (highest float64, some bool) {
 		}
 	}
 	// A limit far above the values would press them onto the axis.
+	farthest := 4 * highest
 	for _, l := range c.Limits {
-		if finite(l.Value) && l.Value <= 4*highest {
+		if finite(l.Value) && l.Value <= farthest {
 			highest = max(highest, l.Value*1.05)
 		}
 	}
@@ -153,23 +156,28 @@ func (c Chart) x(i int) (middle, wide float64) {
 	return left + wide*(float64(i)+0.5), wide
 }
 
+// drawPoints labels as many points as there is room for, each below its point as far as the chart's edges allow.
 func (c Chart) drawPoints(d *drawing) {
+	longest := 0
+	for _, p := range c.Points {
+		longest = max(longest, min(utf8.RuneCountInString(p), maxLabel+1))
+	}
+	wide := float64(longest) * perRune
+	room := int((right - left) / (wide + 2*textGap))
 	n := len(c.Points)
-	shown := min(n, atMost)
+	shown := min(n, min(max(room, 2), atMost))
 	for k := range shown {
 		i := 0
 		if shown > 1 {
 			i = k * (n - 1) / (shown - 1)
 		}
-		x, anchor := left, "start"
+		x, _ := c.x(i)
+		anchor := "middle"
 		switch {
-		case n == 1:
-			x, anchor = (left+right)/2, "middle"
-		case k == shown-1:
-			x, anchor = right, "end"
-		case k > 0:
-			x, _ = c.x(i)
-			anchor = "middle"
+		case x-wide/2 < left:
+			x, anchor = left, "start"
+		case x+wide/2 > width:
+			x, anchor = width, "end"
 		}
 		d.text(anchor, x, height-6, c.Points[i])
 	}

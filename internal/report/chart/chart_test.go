@@ -113,3 +113,32 @@ func TestAxis(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// Labels that would overlap are left out.
+func TestLabelsOfPoints(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ points, want string }{
+		{"02:00,03:00", "02:00 03:00"},
+		{"02:00,03:00,04:00,05:00,06:00,07:00,08:00", "02:00 04:00 06:00 08:00"},
+		{"30 Nov 02:00,30 Nov 03:00,30 Nov 04:00,30 Nov 05:00,30 Nov 06:00", "30 Nov 02:00 30 Nov 04:00 30 Nov 06:00"},
+		{"a label that is long enough,b label that is long enough,c label that is long enough", "a label that is long enough c label that is long enough"},
+	} {
+		points := strings.Split(tt.points, ",")
+		values := make([]float64, len(points))
+		values[0] = 8
+		svg := chart.Chart{ID: "c", Title: "T", About: "A", Points: points, Lines: []chart.Line{{Values: values}}}.SVG()
+		if got, want := strings.Join(texts(t, svg), " "), "T A 0 2 4 6 8 "+tt.want; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A threshold far above the values is left out, also if a nearer one makes the axis longer.
+func TestThresholdsFarAboveTheValues(t *testing.T) {
+	t.Parallel()
+	limits := []chart.Limit{{Class: "c1", Value: 50}, {Class: "c2", Value: 200}, {Class: "c4", Value: 500}}
+	svg := chart.Chart{ID: "c", Title: "T", About: "A", Points: []string{"a", "b"}, Lines: []chart.Line{{Values: []float64{3, 40}}}, Limits: limits}.SVG()
+	if got, want := strings.Join(texts(t, svg), " "), "T A 0 20 40 60 a b"; got != want || strings.Count(svg, "limit") != 1 {
+		t.Errorf("got %q, want %q, and one threshold", got, want)
+	}
+}

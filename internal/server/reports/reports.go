@@ -178,7 +178,7 @@ func (a *API) getReport(ctx context.Context, req storedReport) (endpoint.Content
 	case report.JSON:
 		return response, nil
 	case report.HTML: // it shows names that clients chose
-		response.Header = map[string]string{"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+		response.Header = map[string]string{"Content-Security-Policy": report.PagePolicy}
 	}
 	var doc report.Document
 	if err := json.Unmarshal(stored, &doc); err != nil {

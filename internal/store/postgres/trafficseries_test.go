@@ -9,6 +9,7 @@ import (
 	"github.com/watchbill/watchbill/internal/execution"
 	"github.com/watchbill/watchbill/internal/observe/metrics"
 	"github.com/watchbill/watchbill/internal/report"
+	"github.com/watchbill/watchbill/internal/store/postgres"
 )
 
 // TestTrafficSeriesAddUp checks that the points of each step and grouping add up to the facts of the window.
@@ -61,5 +62,52 @@ func TestTrafficSeriesAddUp(t *testing.T) {
 		if wantPolls := report.PendingDeployments(facts).Polls; covered != facts.CoveredSeconds || polls != wantPolls {
 			t.Errorf("%s: want %v s and polls %+v, got %v and %+v", step, facts.CoveredSeconds, wantPolls, covered, polls)
 		}
+	}
+}
+
+// TestStepsOfAReport checks the traffic, the polls and the polling agents of each step of a report's window. Agents are a
+// mean over samples, not over minutes.
+func TestStepsOfAReport(t *testing.T) {
+	t.Parallel()
+	db, r := newFleet(t)
+	r.write(t, "r1", busyMinute(noon), busyMinute(noon.Add(4*time.Minute)), busyMinute(noon.Add(20*time.Minute)))
+	r.write(t, "r2", busyMinute(noon))
+	db.saveFleet(t, noon, 1, 10, 0, 5, `{}`)
+	db.saveFleet(t, noon.Add(4*time.Minute), 3, 20, 10, 7, `{}`)
+	db.saveFleet(t, noon.Add(20*time.Minute), 2, 4, 0, 0, `{}`)
+	db.saveFleet(t, noon.Add(6*time.Hour), 1, 99, 99, 99, `{}`) // after the window
+	from := postgres.Measurements{Rollups: r.rollups}
+	facts, err := from.Facts(t.Context(), report.Window{From: noon, To: noon.Add(6 * time.Hour)}, report.Parts{Steps: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type step struct {
+		Minute           int // since the window's start
+		Covered          float64
+		Requests, Errors int
+		Polls            report.PollFacts
+		Agents           report.AgentFacts
+	}
+	var got []step
+	for _, s := range facts.Steps {
+		one := step{Minute: int(s.Window.From.Sub(noon).Minutes()), Covered: s.CoveredSeconds, Polls: s.Polls, Agents: s.Agents}
+		for _, e := range s.Endpoints {
+			for status, n := range e.ByStatus {
+				one.Requests += int(n)
+				if status >= 500 {
+					one.Errors += int(n)
+				}
+			}
+		}
+		if one != (step{Minute: one.Minute}) {
+			got = append(got, one)
+		}
+	}
+	want := []step{
+		{0, 120, 15, 3, report.PollFacts{Delivered: 3, Empty: 6, NotModified: 9, Failed: 12}, report.AgentFacts{Polling: 25, ExpectedRPS: .5}},
+		{20, 60, 5, 1, report.PollFacts{Delivered: 1, Empty: 2, NotModified: 3, Failed: 4}, report.AgentFacts{Polling: 4, ExpectedRPS: .5}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(facts.Steps) != 72 {
+		t.Errorf("%d steps (-want +got):\n%s", len(facts.Steps), diff)
 	}
 }
